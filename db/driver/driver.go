@@ -1,0 +1,249 @@
+// Package driver is the contract between Whimbrel and a database product: small roles that an open database plays.
+//
+// A driver says with a nil role what its product can not do, and with a value in Limits where it differs; nobody outside a
+// driver asks which product it is. Everything here may be called twice: each method's comment says what a second call
+// does. Contexts end a call early; an error that Dialect.Classify knows says whether the same call may be made again.
+//
+// One Database is opened for each side of a move, as its source or as its target (Options.Side). Names of what Whimbrel
+// makes in a database begin with "whimbrel", are made from table numbers, and are left out by the inspector.
+package driver
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Driver opens databases of one product.
+type Driver interface {
+	// Schemes are the URL schemes it answers to, the usual one first.
+	Schemes() []string
+	// Open connects and looks round: product, version, limits. It changes nothing. The URL's password, if any, must
+	// never appear in an error. Again: a second, independent Database.
+	Open(ctx context.Context, u *url.URL, o Options) (*Database, error)
+}
+
+// Side is the part a database plays in a move.
+type Side string
+
+// The two sides.
+const (
+	Source Side = "source"
+	Target Side = "target"
+)
+
+// Options say how a database is opened.
+type Options struct {
+	Side     Side
+	Run      string // the move's id, 1 to 40 characters of a-z, 0-9, -; on every session, so that people can see whose it is
+	Sessions int    // the most sessions to hold at one time; 0 for 4
+}
+
+// Database is one open database. A nil role means that the product, or this server, has not got it.
+type Database struct {
+	Info      Info
+	Dialect   Dialect
+	Inspector Inspector
+	Surveyor  Surveyor
+	Executor  Executor
+	Splitter  Splitter
+	Reader    Reader
+	Loader    Loader
+	Pipe      Pipe
+	Ledger    Ledger
+	Lists     Lists
+	Applier   Applier
+	Capturer  Capturer
+	Recorder  Recorder
+	Watcher   Watcher
+	Gate      Gate
+	Guard     Guard
+	Sequencer Sequencer
+	Close     func() error // ends every session. Again: does nothing
+}
+
+// Info is what opening found out.
+type Info struct {
+	Product string // postgres, mariadb, mysql, sqlite
+	Version string // as the server says it
+	Name    string // for people: product, host, port and database, never the user or password
+	Schema  string // where unqualified names live: public, the MySQL database, main
+	Server  string // tells this very server from every other, a restored copy of it included where that can be seen
+	Limits  Limits
+}
+
+// Limits are the differences between products that others must know.
+type Limits struct {
+	Name          int   // the longest identifier
+	NameBytes     bool  // Name counts bytes, else characters
+	Writers       int   // the most sessions that can write at one time; 0 for no limit
+	Readers       int   // the most sessions worth reading with; 0 for no limit
+	Seconds       int   // the most digits of a second that a timestamp keeps
+	Schemas       bool  // one connection can hold several schemas
+	TransactDDL   bool  // a CREATE rolls back
+	IndexPerTable bool  // index names are unique in their table only
+	Value         int64 // the longest value in bytes
+}
+
+// Statement is one statement with what it is for, in the operator's words ("add foreign key orders_customer").
+type Statement struct {
+	Purpose string
+	SQL     string
+}
+
+// Executor runs statements that a Dialect planned.
+type Executor interface {
+	// Execute runs one statement, in its own transaction where the product needs none of its own. Again: runs it again; the
+	// dialect's statements are made so that a repeated one does nothing or fails with Classify's Exists or Missing.
+	Execute(ctx context.Context, s Statement) error
+}
+
+// Inspector reads the catalog.
+type Inspector interface {
+	// Inspect describes every table of the named schemas and what else is in them; the connection's default schema when
+	// none is named. What belongs to Whimbrel is left out. Names keep their spelling.
+	Inspect(ctx context.Context, schemas []string) (*schema.Schema, error)
+	// Settings returns what the server's settings forbid or endanger in a move, for this database's side.
+	Settings(ctx context.Context) ([]Notice, error)
+}
+
+// Notice is something about a server, a table or a column that an operator must know.
+type Notice struct {
+	Rule    string // a stable word for it: sync-binlog, no-key, row-security, zero-date, …
+	Level   Level
+	Table   schema.Name // empty for the server
+	Column  string
+	Message string // one sentence: what it is
+	Do      string // one sentence: what to do about it
+}
+
+// Level is how much a notice or a finding weighs.
+type Level string
+
+// Note informs; Lossy needs the operator's consent; Forbidden stops the move until it is mended; NotLive forbids the
+// table as an uptime table only.
+const (
+	Note      Level = "note"
+	NotLive   Level = "not-live"
+	Lossy     Level = "loss"
+	Forbidden Level = "forbidden"
+)
+
+// Surveyor looks at the values of a table before a move: it may scan the table, in the uptime, without locks.
+type Surveyor interface {
+	// Survey returns what is in the table that a target with these limits might not hold: the longest value of each column
+	// without a bound, zero dates, infinite or out-of-range times, values that are not of their column's type, text that is
+	// not valid in its character set, NUL in text. Again: looks again.
+	Survey(ctx context.Context, t *schema.Table) ([]Fact, error)
+}
+
+// Fact is one thing a survey found in a column.
+type Fact struct {
+	Column string
+	What   FactKind
+	Count  int64  // rows it holds for
+	Value  int64  // Longest: bytes
+	Sample string // the key of one such row, for people
+}
+
+// FactKind names what a survey looks for.
+type FactKind string
+
+// The facts.
+const (
+	Longest     FactKind = "longest"      // Value is the longest value of the column in bytes
+	ZeroDate    FactKind = "zero-date"    // 0000-00-00 or a date with a zero month or day
+	Infinite    FactKind = "infinite"     // infinity, -infinity in a date or a time
+	BeforeYear1 FactKind = "before-1"     // a date before the year 1 (BC)
+	AfterYear4  FactKind = "after-9999"   // a date after the year 9999
+	NotANumber  FactKind = "nan"          // NaN or an infinite number
+	WrongClass  FactKind = "wrong-class"  // SQLite: a value whose storage class is not the declared type's
+	BadText     FactKind = "bad-text"     // bytes that are not text in the declared character set
+	NulInText   FactKind = "nul-in-text"  // U+0000 in text
+	BadEnum     FactKind = "bad-enum"     // MariaDB, MySQL: the error value of an enum
+	KeyIsNull   FactKind = "key-is-null"  // SQLite: NULL in a primary key
+	TooLarge    FactKind = "too-large"    // a number larger than the declared type says (SQLite)
+	Fractions   FactKind = "fractions"    // more digits after the point, or of the second, than declared (SQLite)
+	NotJSON     FactKind = "not-json"     // text in a JSON column that is not JSON
+	BeyondHours FactKind = "beyond-hours" // a MariaDB time below 0 or of 24 hours and more
+)
+
+// Class is what an error means for the caller, found by the product's error codes only.
+type Class int
+
+// Unclassified: not known. Transient: the same call may be made again (a deadlock, a lock time-out, too many sessions).
+// Conflict: a row is there already. Exists, Missing: an object is or is not there. Refused: a right is missing. Full: no
+// room. BadData: a value does not fit. Lost: the session is gone and what it had begun is undone. Unknown: the session
+// went during COMMIT, so that only the ledger knows. Fenced: another epoch has taken over.
+const (
+	Unclassified Class = iota
+	Transient
+	Conflict
+	Exists
+	Missing
+	Refused
+	Full
+	BadData
+	Lost
+	Unknown
+	Fenced
+)
+
+// Dialect is a product's language: pure functions, no connection.
+type Dialect interface {
+	// Quote writes an identifier of any spelling.
+	Quote(name string) string
+	// Carry returns the type that a column of a foreign type gets here, with what would be lost in it; nil losses say that
+	// every value of the type arrives as it was. Key says that the column is part of a key or an index.
+	Carry(t schema.Type, key bool) (schema.Type, []Loss)
+	// CreateTable plans the table with its columns, defaults, NOT NULL, and what the product can only declare here, or is
+	// better declared here (the primary key of an index-organised table). What it declares, CreateKeys and
+	// CreateConstraints leave out. Again: does nothing when it is there.
+	CreateTable(t *schema.Table) []Statement
+	// CreateType plans one of the application's own types; nil where the product has none.
+	CreateType(d *schema.TypeDef) []Statement
+	// CreateKeys plans primary key, unique keys and indexes, each its own statement, the primary key first.
+	CreateKeys(t *schema.Table) []Statement
+	// CreateConstraints plans foreign keys and checks, in two parts: what makes them hold for new rows without reading the
+	// table where the product can, and what proves them for the rows that are there.
+	CreateConstraints(t *schema.Table) (add, prove []Statement)
+	// DropTable plans the removal of a table made here. Again: does nothing.
+	DropTable(t *schema.Table) []Statement
+	// DropType is CreateType's way back.
+	DropType(d *schema.TypeDef) []Statement
+	// Orphans plans a query that returns the keys of rows without their parent, at most the first 100.
+	Orphans(t *schema.Table, k *schema.ForeignKey) string
+	// Classify says what an error means. It knows wrapped errors.
+	Classify(err error) Class
+}
+
+// Loss is something a column would lose on its way, found from its type alone.
+type Loss struct {
+	Level   Level
+	Message string     // one clause: "cannot hold the zero date"
+	Unless  []FactKind // the survey facts that must be found in the column for the loss to be real; none: it always is
+}
+
+// Sequencer reads and sets generators.
+type Sequencer interface {
+	// Next returns, for each generator of the named tables and each sequence, a value that was never handed out (HAZARDS 71).
+	Next(ctx context.Context, s *schema.Schema) ([]Generator, error)
+	// Set makes a generator hand out at least value next, and never moves it back. Again: does nothing.
+	Set(ctx context.Context, g Generator) error
+}
+
+// Generator is the state of one sequence, or of the generator of one column.
+type Generator struct {
+	Sequence schema.Name // empty for a column's own generator
+	Table    schema.Name // empty for a free sequence
+	Column   string
+	Next     string // decimal digits: the next value to hand out
+}
+
+// Wait bounds how long a call waits for others' locks and transactions before it gives up with Transient.
+type Wait struct {
+	Lock    time.Duration // for one lock: 2 s keeps the application undisturbed (HAZARDS 73, 74)
+	Settled time.Duration // for older transactions to end
+}

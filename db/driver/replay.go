@@ -1,0 +1,186 @@
+package driver
+
+import (
+	"context"
+	"time"
+
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Ledger is Whimbrel's book at the target: which epoch may write, which ranges are in, which batch was applied last.
+type Ledger interface {
+	// Prepare makes the book, for this run. A book of another run that is not finished is an error naming it.
+	// Again: does nothing.
+	Prepare(ctx context.Context, run string) error
+	// TakeOver ends the sessions of older epochs and returns a new epoch: from its return on, no transaction of an older
+	// epoch can commit (HAZARDS C3). Again: a newer epoch.
+	TakeOver(ctx context.Context) (epoch int64, err error)
+	// Ranges returns the loaded ranges of a table, by number, with their rows.
+	Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error)
+	// Clear empties a table and its ledger lines and lists, in one transaction where the product can, so that it can be
+	// loaded again. Again: does nothing.
+	Clear(ctx context.Context, t *schema.Table, epoch int64) error
+	// Number returns the number of the last batch applied in a lane of a table, 0 when none was.
+	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)
+	// Drop takes the book away. Again: does nothing.
+	Drop(ctx context.Context) error
+}
+
+// List is one of the lists of keys at the target.
+type List string
+
+// Repairs are keys whose rows must be read again; Changed are keys applied since the table was last verified.
+const (
+	Repairs List = "repairs"
+	Changed List = "changed"
+)
+
+// Lists are durable sets of keys at the target, a pair a table, written by Apply in its own transaction.
+type Lists interface {
+	// Peek appends up to max keys of a list to keys (cells of the shape's key) and returns the stamp up to which they
+	// stand: Strike with that stamp leaves whatever was put there later.
+	Peek(ctx context.Context, l List, t *schema.Table, max int, keys *row.Batch) (stamp int64, err error)
+	// Strike removes these keys, where they were not put there again after the stamp. Again: does nothing.
+	Strike(ctx context.Context, l List, t *schema.Table, keys *row.Batch, stamp int64) error
+	// Count returns how many keys a list holds.
+	Count(ctx context.Context, l List, t *schema.Table) (int64, error)
+}
+
+// Delta is one batch of replay: these keys shall have these rows and no others.
+type Delta struct {
+	Table  *schema.Table
+	Shape  schema.Shape // the columns that are written
+	Lane   int
+	Epoch  int64
+	Number int64      // one more than the ledger's; a batch whose number the ledger has already is done
+	Keys   *row.Batch // the keys, each once (cells of Shape.Keys())
+	Images *row.Batch // the rows of those keys that exist (cells of Shape)
+	Mended *row.Batch // keys taken from the repair list, struck from it in the same transaction; nil for none
+	Stamp  int64      // and their stamp
+	Note   bool       // put the keys on the changed list
+}
+
+// Applier makes the target equal to a delta.
+type Applier interface {
+	// Apply runs one transaction: the fence and the number; remove the rows of exactly these keys, compared byte by byte,
+	// and every row that holds a unique value about to be written, whose key goes on the repair list; write the images; the
+	// lists (HAZARDS C9). No trigger, no foreign key action and no ON UPDATE default of the application takes part. It
+	// returns when the commit is durable. Again, with a number that the ledger has: does nothing.
+	Apply(ctx context.Context, d Delta) error
+	// Part removes every row that shares the values of a unique key with another row, and puts their keys on the repair
+	// list, in one fenced transaction, so that the key can be built after a load that ran while rows moved (HAZARDS C18).
+	// It returns how many rows. Again: removes what shares a value then.
+	Part(ctx context.Context, t *schema.Table, s schema.Shape, k *schema.Key, epoch int64) (int64, error)
+}
+
+// Capturer makes the source note which keys change.
+type Capturer interface {
+	// Gaps names the blind spots of capture for this table, and which of them forbid it as an uptime table.
+	Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]Notice, error)
+	// Install makes record table and triggers of one table in a short transaction of their own; a lock that is not had in
+	// w.Lock is Transient. Again: does nothing.
+	Install(ctx context.Context, t *schema.Table, s schema.Shape, w Wait) error
+	// Settle returns when no transaction that began before the call, prepared ones included, can still write to the tables
+	// (HAZARDS C6), or an error that names who still could. Again: waits for those that are older now.
+	Settle(ctx context.Context, tables []*schema.Table, w Wait) error
+	// Remove takes triggers and record of a table away; Finish what is left of ours at the source. Again: nothing.
+	Remove(ctx context.Context, t *schema.Table, w Wait) error
+	Finish(ctx context.Context) error
+}
+
+// Recorder reads the records of the source.
+type Recorder interface {
+	// Backlog says what one table's record holds.
+	Backlog(ctx context.Context, t *schema.Table) (Backlog, error)
+	// Take reads up to want.Most entries of the record and, in the same statement or a later snapshot of the same
+	// session, the rows of their keys and of want.Also as they are now (HAZARDS C2). Keys are appended to keys, each once,
+	// rows to images; a row found whose key is not byte for byte a key asked for does not count (C10). The session is the
+	// receipt's until it is closed. Again: perhaps other entries; entries stay until Forget.
+	Take(ctx context.Context, want Want, keys, images *row.Batch) (Receipt, error)
+	// Number returns the number of the last batch forgotten in a lane of a table, 0 when none was (HAZARDS C8).
+	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)
+}
+
+// Want says what to take.
+type Want struct {
+	Table *schema.Table
+	Shape schema.Shape
+	Lane  int
+	Lanes int // 1 for a table with one lane
+	Most  int
+	Also  *row.Batch // more keys to read, from the repair list; nil for none
+}
+
+// Backlog is what a record holds.
+type Backlog struct {
+	Entries   int64         // exact up to 100,000, an estimate above
+	Oldest    time.Duration // the age of the oldest, 0 when there is none
+	Bytes     int64         // what the record takes on disk
+	Truncated bool          // it holds a note that the whole table was emptied
+}
+
+// Receipt stands for exactly the entries that one Take read.
+type Receipt interface {
+	// Entries is how many entries the receipt covers. Emptied reports that one of them notes that the table was emptied:
+	// then every key of the target must be read again before Forget (HAZARDS C11).
+	Entries() int
+	Emptied() bool
+	// Durable returns when everything read would survive a crash of the source (HAZARDS C7). Again: does nothing.
+	Durable(ctx context.Context) error
+	// Forget removes exactly the entries of the receipt and writes the batch's number, in one transaction. A change
+	// recorded after Take stays. An answer that is lost must not lead to another Forget: take again instead (HAZARDS 38).
+	Forget(ctx context.Context, number int64) error
+	// Close gives the session back. Again: does nothing.
+	Close() error
+}
+
+// Watcher notices what triggers can not.
+type Watcher interface {
+	// Fingerprint describes everything about a table whose change could hide changes of rows: columns, triggers and their
+	// state, identity, partitions. Opaque; kept by the caller.
+	Fingerprint(ctx context.Context, t *schema.Table) (string, error)
+	// Judge compares an earlier fingerprint with a later one and says why, in a clause.
+	Judge(earlier, later string) (Verdict, string)
+}
+
+// Verdict is what a changed fingerprint means.
+type Verdict string
+
+// Harmless: nothing was hidden. Suspect: changes may have been hidden for a moment, or the table may have been emptied:
+// read every key of both sides again and verify in full. Invalid: it is another table now; load again.
+const (
+	Harmless Verdict = "harmless"
+	Suspect  Verdict = "suspect"
+	Invalid  Verdict = "invalid"
+)
+
+// Gate keeps the application's writes out of the source, as state in the database that survives our end.
+type Gate interface {
+	// Shut makes every write to these tables fail with a sentence that says why, whoever writes and however, and returns
+	// when each write in flight has ended (HAZARDS C14). Again: shuts what is not shut.
+	Shut(ctx context.Context, tables []*schema.Table, w Wait) error
+	// Prove returns nil only if no transaction is left that could still write to the tables: older, idle or prepared.
+	Prove(ctx context.Context, tables []*schema.Table, w Wait) error
+	// Reopen lets writes in again. Again: does nothing.
+	Reopen(ctx context.Context, tables []*schema.Table) error
+	// Writers names the sessions, but ours, that write or may soon.
+	Writers(ctx context.Context) ([]Writer, error)
+}
+
+// Writer is somebody's session, for people.
+type Writer struct {
+	Session string
+	User    string
+	Program string
+	Since   time.Duration // the age of its transaction
+	State   string
+}
+
+// Guard keeps everybody but our sessions from writing to tables of the target until it is opened.
+type Guard interface {
+	// Shut refuses others' writes to one table. Again: does nothing.
+	Shut(ctx context.Context, t *schema.Table) error
+	// Open lets everybody write to it. Again: does nothing.
+	Open(ctx context.Context, t *schema.Table) error
+}
