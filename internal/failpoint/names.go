@@ -1,0 +1,30 @@
+package failpoint
+
+// Names returns every failpoint that Hit is called with, in the order in which a move passes them. Those at the edges of
+// steps are Step's. A test holds this list against the calls in the source.
+func Names() []string {
+	return []string{
+		"ledger.prepare.after",   // the book is at the target, no epoch yet
+		"ledger.takeover.after",  // a new epoch stands, nothing was written in it
+		"capture.install.before", // passed once a table: its triggers are about to be made
+		"capture.install.after",  // made, and the journal does not know it
+		"load.begin.after",       // fence and ledger line are written, no rows
+		"load.write.after",       // a batch of rows is on its way
+		"load.commit.before",     // all rows are written
+		"load.commit.after",      // the range is in and only the ledger knows it
+		"index.build.after",      // one index is built
+		"replay.taken",           // entries and rows are read
+		"replay.apply.before",    // they are durable at the source
+		"replay.apply.after",     // the target has them and the record still holds the entries
+		"replay.forgotten",       // the record has let go
+		"gate.shut.before",       // the application's last moment
+		"gate.shut.after",        // the gate is shut and the journal does not know it
+		"drain.empty.after",      // the records are empty
+		"rest.commit.after",      // a downtime table's range is in
+		"sequence.set.after",     // one generator is set
+		"constraint.add.after",   // one constraint stands
+		"verify.table.after",     // one table is compared
+		"guard.open.after",       // one table of the target is open
+		"capture.remove.after",   // one table's record and triggers are gone
+	}
+}
