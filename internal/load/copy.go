@@ -1,0 +1,105 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/row"
+)
+
+// copy reads cells at one end and writes them at the other: two batches rotate between a reading and a writing goroutine,
+// so that both servers work at the same time and memory stays at two batches.
+func (t Task) copy(ctx context.Context) (Result, error) {
+	load, err := t.To.Database.Loader.Load(ctx, t.intake())
+	if err != nil {
+		return Result{}, err
+	}
+	defer load.Close()
+	cursor, err := t.From.Database.Reader.Read(ctx, t.query())
+	if err != nil {
+		return Result{}, err
+	}
+	defer cursor.Close()
+
+	var result Result
+	err = Rotate(ctx, cursor, t.From.Shape.Width(), func(b *row.Batch) error {
+		result.Rows += int64(b.Len())
+		result.Bytes += int64(b.Size())
+		return load.Write(ctx, b)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	if err := cursor.Durable(ctx); err != nil {
+		return Result{}, fmt.Errorf("wait for the source's log to be on disk: %w", err)
+	}
+	failpoint.Hit("load.commit.before")
+	stored, err := load.Commit(ctx)
+	failpoint.Hit("load.commit.after")
+	if err != nil {
+		return Result{}, err
+	}
+	if stored != result.Rows {
+		return Result{}, fmt.Errorf("%d rows were sent and the target counts %d", result.Rows, stored)
+	}
+	return result, nil
+}
+
+// Rotate reads a cursor to its end and hands every batch to use, which may take its time: the next batch is read
+// meanwhile. Use must not keep the batch. The first error of either side ends both.
+func Rotate(ctx context.Context, cursor driver.Cursor, width int, use func(*row.Batch) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	free, full := make(chan *row.Batch, 2), make(chan *row.Batch, 1)
+	free <- row.NewBatch(width)
+	free <- row.NewBatch(width)
+	read := make(chan error, 1)
+	go func() {
+		defer close(full)
+		read <- fill(ctx, cursor, free, full)
+	}()
+	var used error
+	for b := range full {
+		if used != nil {
+			continue // the reader is being stopped
+		}
+		if used = use(b); used != nil {
+			cancel(used)
+			continue
+		}
+		free <- b
+	}
+	if err := <-read; used == nil {
+		return err
+	}
+	return used
+}
+
+func fill(ctx context.Context, cursor driver.Cursor, free <-chan *row.Batch, full chan<- *row.Batch) error {
+	for {
+		var b *row.Batch
+		select {
+		case b = <-free:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		err := cursor.Fill(ctx, b)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if b.Len() > 0 {
+			select {
+			case full <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// Package replay makes the target equal to the source, key by key. The source's record says which keys changed; a batch reads
+// those rows as they are now, makes the target have them, and only after the target has committed forgets exactly the
+// entries it took. There is no position and no order to get wrong: entries may come in any order and more than once, and
+// a transaction that commits late is found late, and found (docs/protocol.md).
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/row"
+)
+
+// Lane is one ordered stream of batches for a part of a table's keys. It is used by one goroutine.
+type Lane struct {
+	From, To load.End
+	Lane     int
+	Lanes    int
+	Epoch    int64
+	Most     func() int  // entries a batch, asked for before each
+	Note     func() bool // whether the keys applied go on the changed list, asked for before each
+
+	number int64 // the last batch that both sides have; -1 before they were asked
+	keys   *row.Batch
+	images *row.Batch
+	mended *row.Batch
+}
+
+// NewLane returns a lane that has asked neither side yet.
+func NewLane(from, to load.End, epoch int64) *Lane {
+	return &Lane{
+		From: from, To: to, Lanes: 1, Epoch: epoch, number: -1,
+		Most: func() int { return 10_000 }, Note: func() bool { return false },
+		keys: row.NewBatch(len(from.Shape.Key)), images: row.NewBatch(from.Shape.Width()), mended: row.NewBatch(len(from.Shape.Key)),
+	}
+}
+
+// Done is what one batch did.
+type Done struct {
+	Entries int // of the record
+	Mended  int // keys of the repair list
+	Rows    int // written at the target
+}
+
+// Empty reports that there was nothing to do.
+func (d Done) Empty() bool { return d.Entries == 0 && d.Mended == 0 }
+
+// ErrTimeTravel says that the two sides do not remember the same batches: one of them was restored to an earlier time, or is
+// another database. Nothing of the table can be trusted then (HAZARDS C8).
+var ErrTimeTravel = errors.New("source and target do not remember the same batches: one of them was set back to an earlier time or is another database; verify what it is, then reset and start the move again")
+
+// Step takes one batch and applies it. An error leaves both sides as they were or the batch applied at the target and its
+// entries still in the record; the next Step asks both ledgers and goes on from there.
+func (l *Lane) Step(ctx context.Context) (Done, error) {
+	done, err := l.step(ctx)
+	if err != nil {
+		l.number = -1
+		return done, fmt.Errorf("replay %s: %w", l.From.Table.Name, err)
+	}
+	return done, nil
+}
+
+func (l *Lane) step(ctx context.Context) (Done, error) {
+	if err := l.align(ctx); err != nil {
+		return Done{}, err
+	}
+	l.keys.Reset()
+	l.images.Reset()
+	l.mended.Reset()
+	stamp, err := l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, l.Most(), l.mended)
+	if err != nil {
+		return Done{}, fmt.Errorf("read the repair list: %w", err)
+	}
+	receipt, err := l.take(ctx, l.Most(), l.mended)
+	if err != nil {
+		return Done{}, err
+	}
+	defer receipt.Close()
+	if receipt.Entries() == 0 && l.mended.Len() == 0 {
+		return Done{}, nil
+	}
+	if receipt.Emptied() {
+		if err := l.Reconcile(ctx); err != nil {
+			return Done{}, fmt.Errorf("read every key again after the table was emptied: %w", err)
+		}
+	}
+	delta := l.delta()
+	delta.Mended, delta.Stamp = l.mended, stamp
+	if err := l.settle(ctx, receipt, delta); err != nil {
+		return Done{}, err
+	}
+	return Done{Entries: receipt.Entries(), Mended: l.mended.Len(), Rows: l.images.Len()}, nil
+}
+
+// align asks both sides which batch they know last. The source writes a batch's number after the target has it, so it may be
+// one behind, and never anything else.
+func (l *Lane) align(ctx context.Context) error {
+	if l.number >= 0 {
+		return nil
+	}
+	applied, err := l.To.Database.Ledger.Number(ctx, l.To.Table, l.Lane)
+	if err != nil {
+		return fmt.Errorf("read the target's ledger: %w", err)
+	}
+	forgotten, err := l.From.Database.Recorder.Number(ctx, l.From.Table, l.Lane)
+	if err != nil {
+		return fmt.Errorf("read the source's batch number: %w", err)
+	}
+	if forgotten != applied && forgotten != applied-1 {
+		return fmt.Errorf("%w (batch %d at the source, %d at the target)", ErrTimeTravel, forgotten, applied)
+	}
+	l.number = applied
+	return nil
+}
+
+func (l *Lane) take(ctx context.Context, most int, also *row.Batch) (driver.Receipt, error) {
+	receipt, err := l.From.Database.Recorder.Take(ctx, driver.Want{
+		Table: l.From.Table, Shape: l.From.Shape, Lane: l.Lane, Lanes: l.Lanes, Most: most, Also: also,
+	}, l.keys, l.images)
+	if err != nil {
+		return nil, fmt.Errorf("take changed keys: %w", err)
+	}
+	failpoint.Hit("replay.taken")
+	return receipt, nil
+}
+
+func (l *Lane) delta() driver.Delta {
+	return driver.Delta{
+		Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1,
+		Keys: l.keys, Images: l.images, Note: l.Note(),
+	}
+}
+
+// settle brings one batch to its end: durable at the source, committed and durable at the target, then forgotten.
+func (l *Lane) settle(ctx context.Context, receipt driver.Receipt, delta driver.Delta) error {
+	if err := receipt.Durable(ctx); err != nil {
+		return fmt.Errorf("wait for the source's log to be on disk: %w", err)
+	}
+	failpoint.Hit("replay.apply.before")
+	if err := l.To.Database.Applier.Apply(ctx, delta); err != nil {
+		return fmt.Errorf("apply batch %d: %w", delta.Number, err)
+	}
+	failpoint.Hit("replay.apply.after")
+	l.number = delta.Number
+	if err := receipt.Forget(ctx, delta.Number); err != nil {
+		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
+	}
+	failpoint.Hit("replay.forgotten")
+	return nil
+}

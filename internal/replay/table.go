@@ -1,0 +1,173 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/load"
+)
+
+// Table replays one table until its context ends or it is drained. Others may watch it and wait for it.
+type Table struct {
+	lane  *Lane
+	limit chan struct{} // bounds the batches under way in all tables
+
+	Replayed atomic.Int64 // entries whose rows are at the target
+
+	wake chan struct{} // somebody waits: look now
+
+	mu     sync.Mutex
+	rounds int64         // batches that found the record to its end
+	turned chan struct{} // closed and made anew when a round ends
+	asked  int           // how often somebody asked that every key be read again
+	reread int           // how many of these are answered
+	err    error
+}
+
+// NewTable returns a table ready to be replayed with one lane. The limit is shared by all tables: its capacity is the most
+// batches under way at one time.
+func NewTable(lane *Lane, limit chan struct{}) *Table {
+	return &Table{lane: lane, limit: limit, wake: make(chan struct{}, 1), turned: make(chan struct{})}
+}
+
+// Run replays until the context ends, and then returns its cause. Errors that pass are waited out; any other stops the
+// table and is returned. When the record is empty it looks again after a while, later and later up to half a second.
+func (t *Table) Run(ctx context.Context) error {
+	idle := 10 * time.Millisecond
+	for {
+		done, emptied, err := t.round(ctx)
+		if err != nil {
+			t.stop(err)
+			return err
+		}
+		if !emptied {
+			idle = 10 * time.Millisecond
+			continue
+		}
+		if !done.Empty() {
+			idle = 10 * time.Millisecond
+		}
+		select {
+		case <-ctx.Done():
+			t.stop(context.Cause(ctx))
+			return context.Cause(ctx)
+		case <-t.wake:
+		case <-time.After(idle):
+			idle = min(2*idle, 500*time.Millisecond)
+		}
+	}
+}
+
+// Drain replays until the record and the repair list are empty; the source must be shut. Again: finds them empty.
+func (t *Table) Drain(ctx context.Context) error {
+	for {
+		done, _, err := t.round(ctx)
+		if err != nil {
+			return err
+		}
+		if !done.Empty() {
+			continue
+		}
+		backlog, err := t.lane.From.Database.Recorder.Backlog(ctx, t.lane.From.Table)
+		if err != nil {
+			return fmt.Errorf("drain %s: %w", t.lane.From.Table.Name, err)
+		}
+		repairs, err := t.lane.To.Database.Lists.Count(ctx, driver.Repairs, t.lane.To.Table)
+		if err != nil {
+			return fmt.Errorf("drain %s: %w", t.lane.From.Table.Name, err)
+		}
+		if backlog.Entries == 0 && repairs == 0 {
+			return nil
+		}
+	}
+}
+
+// round applies one batch; emptied says that the batch found no more than it took.
+func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) {
+	select {
+	case t.limit <- struct{}{}:
+		defer func() { <-t.limit }()
+	case <-ctx.Done():
+		return Done{}, false, context.Cause(ctx)
+	}
+	t.mu.Lock()
+	asked, reread := t.asked, t.reread
+	t.mu.Unlock()
+	dialects := [2]driver.Dialect{t.lane.To.Database.Dialect, t.lane.From.Database.Dialect}
+	most := t.lane.Most()
+	done, err = load.Patiently(ctx, dialects[0], dialects[1], func() (Done, error) {
+		if asked > reread {
+			if err := t.lane.Reconcile(ctx); err != nil {
+				return Done{}, err
+			}
+		}
+		return t.lane.Step(ctx)
+	})
+	if err != nil {
+		return done, false, err
+	}
+	t.Replayed.Add(int64(done.Entries))
+	emptied = done.Entries < most && done.Mended < most
+	t.turn(emptied, asked)
+	return done, emptied, nil
+}
+
+// turn wakes those who wait for the record to have been read to its end.
+func (t *Table) turn(emptied bool, reread int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reread = reread
+	if emptied {
+		t.rounds++
+		close(t.turned)
+		t.turned = make(chan struct{})
+	}
+}
+
+func (t *Table) stop(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err = err
+	close(t.turned)
+	t.turned = make(chan struct{})
+}
+
+// Reread asks that every key of both sides be read again before the next batch; CaughtUp then waits for it.
+func (t *Table) Reread() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked++
+}
+
+// CaughtUp returns when everything recorded before the call is at the target: when a batch that began after the call has
+// found the record to its end. It returns the table's error when its replay has stopped.
+func (t *Table) CaughtUp(ctx context.Context) error {
+	t.mu.Lock()
+	// A round under way may have begun before the call: the one after it counts.
+	want := t.rounds + 2
+	t.mu.Unlock()
+	for {
+		t.mu.Lock()
+		rounds, turned, err := t.rounds, t.turned, t.err
+		t.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case rounds >= want:
+			return nil
+		}
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
