@@ -61,6 +61,7 @@ type Database struct {
 	Gate      Gate
 	Guard     Guard
 	Sequencer Sequencer
+	Sequences SequencePlanner
 	Close     func() error // ends every session. Again: does nothing
 }
 
@@ -76,15 +77,21 @@ type Info struct {
 
 // Limits are the differences between products that others must know.
 type Limits struct {
-	Name          int   // the longest identifier
-	NameBytes     bool  // Name counts bytes, else characters
-	Writers       int   // the most sessions that can write at one time; 0 for no limit
-	Readers       int   // the most sessions worth reading with; 0 for no limit
-	Seconds       int   // the most digits of a second that a timestamp keeps
-	Schemas       bool  // one connection can hold several schemas
-	TransactDDL   bool  // a CREATE rolls back
-	IndexPerTable bool  // index names are unique in their table only
-	Value         int64 // the longest value in bytes
+	Name          int    // the longest identifier
+	NameBytes     bool   // Name counts bytes, else characters
+	Writers       int    // the most sessions that can write at one time; 0 for no limit
+	Readers       int    // the most sessions worth reading with; 0 for no limit
+	Seconds       int    // the most digits of a second that a timestamp keeps
+	Schemas       bool   // one connection can hold several schemas
+	TransactDDL   bool   // a CREATE rolls back
+	IndexPerTable bool   // index names are unique in their table only
+	Value         int64  // the longest value in bytes
+	IndexBytes    int    // the longest entry of an index in bytes; 0 for no limit worth a thought
+	FoldTables    bool   // names of tables that differ only in case are one name
+	FoldColumns   bool   // the same for columns, indexes and constraints
+	NarrowNames   bool   // a name has no character above U+FFFF and does not end in a blank
+	Reserved      string // a prefix that no table's name may have, compared without case; empty for none
+	Features      Features
 }
 
 // Statement is one statement with what it is for, in the operator's words ("add foreign key orders_customer").
