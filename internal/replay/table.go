@@ -62,15 +62,12 @@ func (t *Table) Run(ctx context.Context) error {
 	}
 }
 
-// Drain replays until the record and the repair list are empty; the source must be shut. Again: finds them empty.
+// Drain returns when the record and the repair list are empty while Run goes on; the source must be shut, or they fill again.
+// Again: finds them empty.
 func (t *Table) Drain(ctx context.Context) error {
 	for {
-		done, _, err := t.round(ctx)
-		if err != nil {
+		if err := t.CaughtUp(ctx); err != nil {
 			return err
-		}
-		if !done.Empty() {
-			continue
 		}
 		backlog, err := t.lane.From.Database.Recorder.Backlog(ctx, t.lane.From.Table)
 		if err != nil {
