@@ -1,0 +1,288 @@
+package memory
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// record is what capture noted about one table.
+type record struct {
+	columns []int // the key's, in the table
+	entries *space
+	muted   bool // somebody turned the triggers off
+}
+
+// entry is one entry of a record as its item keeps it: when, what, which key.
+type entry struct {
+	at      time.Duration
+	emptied bool
+	key     string
+}
+
+func (n entry) String() string {
+	v := binary.BigEndian.AppendUint64(nil, uint64(n.at))
+	if n.emptied {
+		return string(v) + "!"
+	}
+	return string(v) + "." + n.key
+}
+
+func parseEntry(v string) entry {
+	return entry{at: time.Duration(binary.BigEndian.Uint64([]byte(v[:8]))), emptied: v[8] == '!', key: v[9:]}
+}
+
+// note is the row trigger: it records the keys of the row before and after a change.
+func (t *table) note(e *session, was, is string) error {
+	if t.record == nil || t.record.muted {
+		return nil
+	}
+	var keys []string
+	for _, run := range []string{was, is} {
+		if run == "" {
+			continue
+		}
+		if key := string(keyOf(run, t.record.columns)); len(keys) == 0 || keys[0] != key {
+			keys = append(keys, key)
+		}
+	}
+	if e.Flaw == NewKeyOnly {
+		keys = keys[len(keys)-1:]
+	}
+	for _, key := range keys {
+		if err := t.record.put(e, entry{at: e.clock, key: key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) noteEmptied(e *session) error {
+	if t.record == nil || t.record.muted || e.Flaw == NoTruncates {
+		return nil
+	}
+	return t.record.put(e, entry{at: e.clock, emptied: true})
+}
+
+func (c *record) put(e *session, n entry) error {
+	it, err := e.add(c.entries, "", n.String())
+	if e.Flaw == RecordedAtOnce {
+		it.now = it.next
+	}
+	return err
+}
+
+// Mute turns the triggers of a table off, behind the back of capture, as an application's owner can; Unmute turns them
+// on again.
+func (s *Server) Mute(n schema.Name) { s.hush(n, func(c *record) { c.muted = true }) }
+
+// Unmute is Mute's way back.
+func (s *Server) Unmute(n schema.Name) { s.hush(n, func(c *record) { c.muted = false }) }
+
+func (s *Server) hush(n schema.Name, f func(c *record)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, err := s.table(n); err == nil && t.record != nil {
+		f(t.record)
+		t.dated++
+	}
+}
+
+type capturer struct{ *role }
+
+func (r capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]driver.Notice, error) {
+	if len(s.Key) > 0 {
+		return nil, context.Cause(ctx)
+	}
+	return []driver.Notice{{
+		Rule: "no-key", Level: driver.NotLive, Table: t.Name, Message: "The table has no key that rows could be known by.",
+		Do: "Move it in the downtime, or give it a primary key.",
+	}}, context.Cause(ctx)
+}
+
+func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
+	return r.do(ctx, call{op: "Capturer.Install", commits: true}, func() error {
+		own, err := r.table(t.Name)
+		if err != nil || own.record != nil {
+			return err
+		}
+		columns, err := own.placesOf(s.Keys().Names())
+		if err != nil {
+			return err
+		}
+		if err := r.unlocked(own); err != nil {
+			return err
+		}
+		own.record, own.dated = &record{columns: columns, entries: newSpace()}, own.dated+1
+		return nil
+	})
+}
+
+// unlocked is an error while somebody's transaction has changed the table, as if the wait for the lock had run out.
+func (s *Server) unlocked(t *table) error {
+	for _, it := range t.rows.items {
+		if it.owner != nil {
+			return failf(driver.Transient, "%s is locked by %s", t.def.Name, it.owner.what)
+		}
+	}
+	return nil
+}
+
+func (r capturer) Settle(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
+	return r.do(ctx, call{op: "Capturer.Settle"}, func() error {
+		if r.Flaw == SettledAtOnce {
+			return nil
+		}
+		return r.settled("is older")
+	})
+}
+
+// settled is an error while a transaction of an application is open, prepared ones included.
+func (s *Server) settled(why string) error {
+	var open []string
+	for _, e := range s.sessions {
+		if e.role == nil {
+			open = append(open, e.what)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return failf(driver.Transient, "%s %s and could still write", strings.Join(open, ", "), why)
+}
+
+func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
+	return r.do(ctx, call{op: "Capturer.Remove", commits: true}, func() error {
+		own, err := r.table(t.Name)
+		if err != nil || own.record == nil {
+			return nil
+		}
+		if err := r.unlocked(own); err != nil {
+			return err
+		}
+		own.record, own.dated = nil, own.dated+1
+		return nil
+	})
+}
+
+func (r capturer) Finish(ctx context.Context) error {
+	return r.do(ctx, call{op: "Capturer.Finish", commits: true}, func() error {
+		r.state = newSpace()
+		return nil
+	})
+}
+
+// Left names everything of Whimbrel's that is still in the database.
+func (s *Server) Left() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []string
+	for _, t := range s.tables {
+		if t.record != nil {
+			left = append(left, "record of "+t.def.Name.String())
+		}
+		if t.shut {
+			left = append(left, "gate of "+t.def.Name.String())
+		}
+		if t.guarded {
+			left = append(left, "guard of "+t.def.Name.String())
+		}
+	}
+	if s.book != nil {
+		left = append(left, "ledger")
+	}
+	if len(s.state.items) > 0 {
+		left = append(left, "batch numbers")
+	}
+	return left
+}
+
+type watcher struct{ *role }
+
+func (r watcher) Fingerprint(ctx context.Context, t *schema.Table) (print string, err error) {
+	err = r.do(ctx, call{op: "Watcher.Fingerprint"}, func() error {
+		own, err := r.table(t.Name)
+		if err != nil {
+			return err
+		}
+		columns := make([]string, len(own.def.Columns))
+		for i, c := range own.def.Columns {
+			columns[i] = fmt.Sprintf("%s %s %d", c.Name, c.Type.Kind, c.Type.Length)
+		}
+		state := "absent"
+		if own.record != nil {
+			state = "on"
+		}
+		if own.record != nil && own.record.muted {
+			state = "off"
+		}
+		print = fmt.Sprintf("%d|%s|%s|%d", own.id, strings.Join(columns, ","), state, own.dated)
+		return nil
+	})
+	return print, err
+}
+
+func (r watcher) Judge(earlier, later string) (driver.Verdict, string) {
+	a, b := strings.SplitN(earlier, "|", 3), strings.SplitN(later, "|", 3)
+	switch {
+	case earlier == later:
+		return driver.Harmless, ""
+	case len(a) < 3 || len(b) < 3 || a[0] != b[0] || a[1] != b[1]:
+		return driver.Invalid, "it is another table or has other columns now"
+	}
+	return driver.Suspect, "a trigger was turned off or on"
+}
+
+type recorder struct{ *role }
+
+func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog, error) {
+	var b driver.Backlog
+	err := r.do(ctx, call{op: "Recorder.Backlog"}, func() error {
+		c, _, err := r.recordOf(t)
+		if err != nil {
+			return err
+		}
+		for _, it := range c.entries.items {
+			if it.now == nil {
+				continue
+			}
+			n := parseEntry(*it.now)
+			b.Entries, b.Bytes = b.Entries+1, b.Bytes+int64(len(*it.now))
+			b.Truncated = b.Truncated || n.emptied
+			b.Oldest = max(b.Oldest, r.clock-n.at)
+		}
+		return nil
+	})
+	return b, err
+}
+
+func (r *role) recordOf(t *schema.Table) (*record, *table, error) {
+	own, err := r.table(t.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if own.record == nil {
+		return nil, nil, failf(driver.Missing, "no record of %s", t.Name)
+	}
+	return own.record, own, nil
+}
+
+func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
+	err = r.do(ctx, call{op: "Recorder.Number"}, func() error {
+		n = number(r.state.value(line(t, lane)))
+		return nil
+	})
+	return n, err
+}
+
+// laneOf says which lane a key belongs to: 0 to lanes-1.
+func laneOf(key string, lanes int) int {
+	hi, _ := row.Seed(0).Hash([]byte(key))
+	return int(hi % uint64(max(lanes, 1)))
+}

@@ -1,0 +1,48 @@
+package memory
+
+// Flaw is a rule that the database breaks on purpose. The suite of drivers, and the tests of replay and verify, are
+// themselves tested by seeing the damage of each.
+type Flaw int
+
+// The flaws, each with the rule it breaks.
+const (
+	Sound             Flaw = iota
+	ForgetAll              // Forget empties the record (C1)
+	ForgetUpto             // Forget removes everything up to the last entry taken (C1)
+	NoLine                 // a range is loaded twice (C16)
+	NoFence                // an older epoch goes on writing (C3)
+	FoldedKeys             // keys are compared by the collation, not byte by byte (C10)
+	NoRepairs              // displaced rows are not put on the repair list (C9)
+	NoStamps               // Strike removes what was put on a list later
+	AppliedTwice           // a batch is applied again under the same number
+	NewKeyOnly             // a key change records the new key only
+	RecordedAtOnce         // entries are there before, and without, the commit of the change
+	NoTruncates            // capture does not see that a table was emptied (C11)
+	GateLeaks              // a shut table can be written
+	GateHasty              // Shut and Prove do not look for writes in flight (C14)
+	SettledAtOnce          // Settle does not wait for older transactions (C6)
+	ClosedRanges           // a range holds its lower bound too
+	TrimmedText            // the load loses blanks at the end of texts
+	IgnoredDuplicates      // the load drops a row whose key is there (C5)
+	CommitOnClose          // a load that is given up is kept
+	GoesBack               // a generator can be set back
+	flaws
+)
+
+var flawNames = [...]string{
+	"sound", "forget-all", "forget-upto", "no-line", "no-fence", "folded-keys", "no-repairs", "no-stamps", "applied-twice",
+	"new-key-only", "recorded-at-once", "no-truncates", "gate-leaks", "gate-hasty", "settled-at-once", "closed-ranges",
+	"trimmed-text", "ignored-duplicates", "commit-on-close", "goes-back",
+}
+
+// String is the flaw's name.
+func (f Flaw) String() string { return flawNames[f] }
+
+// Flaws returns every flaw, without Sound.
+func Flaws() []Flaw {
+	all := make([]Flaw, 0, flaws-1)
+	for f := Sound + 1; f < flaws; f++ {
+		all = append(all, f)
+	}
+	return all
+}

@@ -1,0 +1,160 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+)
+
+func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	var c *receipt
+	err := r.do(ctx, call{op: "Recorder.Take"}, func() error {
+		e := r.open(r.role, "receipt")
+		taken, err := r.take(e, want, keys, images)
+		if err != nil {
+			e.end(err)
+			return err
+		}
+		c = taken
+		return nil
+	})
+	if err != nil {
+		if c != nil {
+			_ = c.Close()
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// take reads entries and, in the same instant, the rows of their keys.
+func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*receipt, error) {
+	from, t, err := r.recordOf(want.Table)
+	if err != nil {
+		return nil, err
+	}
+	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane)}
+	first, seen := keys.Len(), map[string]bool{}
+	add := func(key string) error {
+		if seen[key] {
+			return nil
+		}
+		seen[key] = true
+		return keys.AppendRow([]byte(key))
+	}
+	for _, it := range from.entries.items {
+		if len(c.items) >= want.Most {
+			break
+		}
+		if it.now == nil {
+			continue
+		}
+		n := parseEntry(*it.now)
+		if laneOf(n.key, want.Lanes) != want.Lane%max(want.Lanes, 1) {
+			continue
+		}
+		c.items, c.emptied = append(c.items, it), c.emptied || n.emptied
+		if n.emptied {
+			continue
+		}
+		if err := add(n.key); err != nil {
+			return nil, err
+		}
+	}
+	if want.Also != nil {
+		for i := range want.Also.Len() {
+			if err := add(string(want.Also.Row(i))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, r.images(e, t, want, tail(keys, first), images)
+}
+
+// tail returns the rows of a batch from one on.
+func tail(b *row.Batch, first int) *row.Batch {
+	if first == 0 {
+		return b
+	}
+	rest := row.NewBatch(b.Width())
+	for i := first; i < b.Len(); i++ {
+		if err := rest.AppendRow(b.Row(i)); err != nil {
+			panic(err)
+		}
+	}
+	return rest
+}
+
+func (r recorder) images(e *session, t *table, want driver.Want, keys, images *row.Batch) error {
+	places, err := t.placesOf(want.Shape.Names())
+	if err != nil {
+		return err
+	}
+	columns, err := t.placesOf(want.Shape.Keys().Names())
+	if err != nil {
+		return err
+	}
+	for _, run := range t.withKeys(e, columns, keys) {
+		appendCells(images, cut(run, places))
+	}
+	return nil
+}
+
+// receipt stands for the entries of one Take.
+type receipt struct {
+	e       *session
+	from    *record
+	items   []*item
+	emptied bool
+	line    string
+}
+
+func (c *receipt) Entries() int { return len(c.items) }
+
+func (c *receipt) Emptied() bool { return c.emptied }
+
+func (c *receipt) Durable(ctx context.Context) error {
+	return c.e.do(ctx, call{op: "Receipt.Durable", session: c.e}, func() error {
+		c.e.flush()
+		return nil
+	})
+}
+
+func (c *receipt) Forget(ctx context.Context, number int64) error {
+	return c.e.do(ctx, call{op: "Receipt.Forget", session: c.e, commits: true}, func() error {
+		for _, it := range c.doomed() {
+			if err := c.e.set(it, nil); err != nil {
+				c.e.end(err)
+				return err
+			}
+		}
+		if _, err := c.e.add(c.e.state, c.line, strconv.FormatInt(number, 10)); err != nil {
+			c.e.end(err)
+			return err
+		}
+		c.e.commit()
+		return nil
+	})
+}
+
+// doomed returns the entries that Forget removes: those of the receipt, unless a flaw is asked for.
+func (c *receipt) doomed() []*item {
+	all := c.from.entries.items
+	switch {
+	case c.e.Flaw == ForgetUpto && len(c.items) > 0:
+		all = all[:slices.Index(all, c.items[len(c.items)-1])+1]
+	case c.e.Flaw != ForgetAll:
+		return c.items
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(it *item) bool { return it.now == nil })
+}
+
+func (c *receipt) Close() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.e.end(failf(driver.Unclassified, "%s was closed", c.e.what))
+	return nil
+}

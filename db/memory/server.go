@@ -1,0 +1,203 @@
+// Package memory is a database in memory that plays every role of db/driver, made for tests of the code that moves rows.
+//
+// It is a small but honest transactional database: every row, record entry, ledger line and list key is an item with a
+// committed value and, while a session writes it, that session's own; statements see what is committed when they begin
+// (read committed); who writes an item locks it until the end of the transaction; unique keys hold; triggers append their
+// entries in the writing transaction, so that they become visible at its commit, in the order they were written in and
+// not in the order of the commits.
+//
+// Nothing here waits, sleeps, starts a goroutine or draws a random number. Where a real server would wait for a lock the
+// call fails at once with an error that Classify calls Transient, so that a test decides what happens next and the same
+// test always sees the same thing. Time is a count of operations (Server.Advance moves it).
+//
+// Server.Fault is called before and after every operation and decides its fate: an error, a session that is cut, an
+// answer that is lost, a crash of the server. It is called without the server's lock, so that it can run an application's
+// transaction at exactly this moment.
+package memory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Server is one database in memory. Set its exported fields before it is used. It is safe for concurrent use.
+type Server struct {
+	// Fault, when set, is called with "before " and "after " followed by the operation's name (Load.Write, Load.Commit,
+	// Applier.Apply, Receipt.Forget, Tx.Commit, ...). An error before means that the operation is not done, an error after
+	// that it is done and its answer lost. ErrCut and ErrCrash, wrapped or not, also end the session or all sessions.
+	Fault func(op string) error
+	// Lazy makes an application's commit visible before it is durable: a crash takes it back unless Durable, or a commit of
+	// the driver's own, came after it (HAZARDS C7).
+	Lazy bool
+	// Most is the number of rows that a cursor hands out in one Fill; 0 for 5,000.
+	Most int
+	// Flaw breaks one rule on purpose, for tests of tests.
+	Flaw Flaw
+
+	mu       sync.Mutex
+	name     string
+	clock    time.Duration
+	tables   []*table
+	sessions []*session
+	number   int64    // of the last session
+	tail     []change // commits that a crash would take back, in their order
+	book     *book
+	state    *space // the source's batch numbers
+	places   map[schema.Name]int64
+	stamp    int64
+	objects  int64
+}
+
+// The faults that end sessions. With ErrCut the session of the operation is lost and what it had begun is undone; with
+// ErrCrash the server restarts: every session is lost, prepared transactions and what was durable stay.
+var (
+	ErrCut   = errors.New("session cut")
+	ErrCrash = errors.New("server crashed")
+)
+
+// New returns an empty database.
+func New(name string) *Server {
+	return &Server{name: name, state: newSpace(), places: map[schema.Name]int64{}}
+}
+
+// Open opens the database for one side of a move. Again: a second Database on the same server.
+func (s *Server) Open(side driver.Side) *driver.Database {
+	role := &role{Server: s, side: side}
+	return &driver.Database{
+		Info: driver.Info{
+			Product: "memory", Version: "1", Name: "memory " + s.name, Schema: "main", Server: "memory:" + s.name,
+			Limits: driver.Limits{Name: 63, Seconds: 9, Schemas: true, Value: 1 << 30},
+		},
+		Dialect:   Dialect{},
+		Inspector: inspector{role},
+		Surveyor:  surveyor{role},
+		Executor:  executor{role},
+		Splitter:  splitter{role},
+		Reader:    reader{role},
+		Loader:    loader{role},
+		Pipe:      pipe{role},
+		Ledger:    ledger{role},
+		Lists:     lists{role},
+		Applier:   applier{role},
+		Capturer:  capturer{role},
+		Recorder:  recorder{role},
+		Watcher:   watcher{role},
+		Gate:      gate{role},
+		Guard:     guard{role},
+		Sequencer: sequencer{role},
+		Close:     role.close,
+	}
+}
+
+// role is what the roles of one open Database share.
+type role struct {
+	*Server
+	side driver.Side
+}
+
+func (r *role) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range slices.Clone(r.sessions) {
+		if e.role == r {
+			e.end(lost("its database was closed"))
+		}
+	}
+	return nil
+}
+
+// Advance moves the server's time on. Every operation moves it by a millisecond.
+func (s *Server) Advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock += d
+}
+
+// Sessions is how many cursors, loads, receipts and application transactions are open: a leak shows here.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// Crash ends every session but prepared transactions and takes back what was not durable. The database is there again
+// when it returns.
+func (s *Server) Crash() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range slices.Clone(s.sessions) {
+		if !e.prepared {
+			e.end(lost("the server crashed"))
+		}
+	}
+	for _, c := range slices.Backward(s.tail) {
+		c.it.now = c.was
+	}
+	s.tail = nil
+	for _, t := range s.tables {
+		t.reindex()
+	}
+}
+
+// call is one operation as the fault hook sees it.
+type call struct {
+	op      string
+	session *session // the session it runs in, nil for one that lives only as long as the call
+	commits bool     // a lost answer leaves its outcome unknown
+}
+
+// do runs one operation between its two faults, under the server's lock.
+func (s *Server) do(ctx context.Context, c call, f func() error) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := s.fault("before ", c); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.clock += time.Millisecond
+	err := error(nil)
+	if c.session != nil {
+		err = c.session.over
+	}
+	if err == nil {
+		err = f()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.fault("after ", c)
+}
+
+func (s *Server) fault(when string, c call) error {
+	if s.Fault == nil {
+		return nil
+	}
+	err := s.Fault(when + c.op)
+	if err == nil {
+		return nil
+	}
+	switch {
+	case errors.Is(err, ErrCrash):
+		s.Crash()
+	case errors.Is(err, ErrCut):
+		s.mu.Lock()
+		if c.session != nil {
+			c.session.end(lost("its session was cut"))
+		}
+		s.mu.Unlock()
+	default:
+		return err
+	}
+	if c.commits {
+		return &Error{Class: driver.Unknown, Text: when + c.op, Cause: err}
+	}
+	return &Error{Class: driver.Lost, Text: when + c.op, Cause: err}
+}
