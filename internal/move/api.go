@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/check"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/state"
 )
 
 // Finding is what check found, how bad it is, and what to do about it.
-type Finding = driver.Notice
+type Finding = check.Finding
 
 // Setup is everything a move is made of. Open takes it:
 //

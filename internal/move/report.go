@@ -67,7 +67,9 @@ type FindingReport struct {
 	Level   string `json:"level"`
 	Table   string `json:"table,omitempty"`
 	Column  string `json:"column,omitempty"`
+	Object  string `json:"object,omitempty"`
 	Message string `json:"message"`
+	Detail  string `json:"detail,omitempty"`
 	Do      string `json:"do,omitempty"`
 }
 
