@@ -174,8 +174,10 @@ func newPostgres(settings Settings) (*Server, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	args := []string{"-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.Dir,
-		"-c", "max_connections=200", "-c", "max_prepared_transactions=20", "-c", "jit=off"}
+	args := []string{
+		"-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.Dir,
+		"-c", "max_connections=200", "-c", "max_prepared_transactions=20", "-c", "jit=off",
+	}
 	for _, line := range settings {
 		args = append(args, "-c", line)
 	}
@@ -203,10 +205,12 @@ func newMariaDB(settings Settings) (*Server, error) {
 		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
 	socket := filepath.Join(s.Dir, "s")
-	args := []string{"--no-defaults", "--datadir=" + data, "--socket=" + socket, "--bind-address=127.0.0.1",
+	args := []string{
+		"--no-defaults", "--datadir=" + data, "--socket=" + socket, "--bind-address=127.0.0.1",
 		"--pid-file=" + filepath.Join(s.Dir, "pid"), "--character-set-server=utf8mb4", "--local-infile=1",
 		"--max-allowed-packet=256M", "--max-connections=200", "--innodb-buffer-pool-size=256M", "--skip-name-resolve",
-		"--log-bin=" + filepath.Join(data, "binlog"), "--binlog-format=ROW", "--sync-binlog=1", "--server-id=1"}
+		"--log-bin=" + filepath.Join(data, "binlog"), "--binlog-format=ROW", "--sync-binlog=1", "--server-id=1",
+	}
 	for _, line := range settings {
 		args = append(args, "--"+line)
 	}

@@ -24,7 +24,7 @@ func TestServersStartAndRestart(t *testing.T) {
 	if out, err := exec.Command("psql", "-XAtq", Postgres(t), "-c", "select 1").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	if MariaDB(t) == MariaDB(t) {
+	if one, two := MariaDB(t), MariaDB(t); one == two {
 		t.Fatal("two tests got one database")
 	}
 }

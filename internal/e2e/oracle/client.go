@@ -133,11 +133,3 @@ func (d *Database) quote(name string) string {
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
-
-// literal writes a text literal; a backslash is one character in it.
-func (d *Database) literal(text string) string {
-	if d.Product == "mariadb" {
-		text = strings.ReplaceAll(text, `\`, `\\`)
-	}
-	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
-}

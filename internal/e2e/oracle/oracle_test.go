@@ -157,8 +157,10 @@ func TestAMissingLinkIsSeen(t *testing.T) {
 
 func TestTheCatalogShowsWhatIsLeftBehind(t *testing.T) {
 	for product, left := range map[string][]string{
-		"postgres": {"CREATE SCHEMA whimbrel_source", "ALTER TABLE loose ADD CONSTRAINT c CHECK (a > 0)", "GRANT SELECT ON loose TO PUBLIC", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-			"ALTER TABLE loose ALTER COLUMN a SET NOT NULL"},
+		"postgres": {
+			"CREATE SCHEMA whimbrel_source", "ALTER TABLE loose ADD CONSTRAINT c CHECK (a > 0)", "GRANT SELECT ON loose TO PUBLIC", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+			"ALTER TABLE loose ALTER COLUMN a SET NOT NULL",
+		},
 		"mariadb": {"CREATE TABLE whimbrel_target_epoch (a int)", "CREATE TRIGGER whimbrel_gate_1 BEFORE INSERT ON loose FOR EACH ROW SET @a=1"},
 		"sqlite":  {"CREATE TABLE whimbrel_target_epoch (a int)", "CREATE TRIGGER whimbrel_gate_1 BEFORE INSERT ON loose BEGIN SELECT 1; END"},
 	} {

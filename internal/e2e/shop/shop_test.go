@@ -13,8 +13,10 @@ func TestMain(m *testing.M) { testserver.Main(m) }
 
 // gates refuse writes to one busy table, each in its product's way, as a stand-in for the gate that a move shuts.
 var gates = map[string][]string{
-	"postgres": {`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''whimbrel has shut this table''; END'`,
-		`CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON "order" EXECUTE FUNCTION refuse()`},
+	"postgres": {
+		`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''whimbrel has shut this table''; END'`,
+		`CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON "order" EXECUTE FUNCTION refuse()`,
+	},
 	"mariadb": {"CREATE TRIGGER refuse BEFORE UPDATE ON `order` FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='whimbrel has shut this table'"},
 	"sqlite":  {`CREATE TRIGGER refuse BEFORE UPDATE ON "order" BEGIN SELECT RAISE(ABORT, 'whimbrel has shut this table'); END`},
 }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# test.sh [SUITE…]: runs the suites one after another, each in its own time, and ends with a summary. A suite that fails
+# does not keep the others from running. Logs of all suites are kept in the folder that it names at the end when one failed.
+#
+#   units    every package's own tests
+#   pairs    whole moves of a live application, all nine pairs
+#   kills    the program killed at every step and at random moments
+#   samples  the sample databases
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+logs=$(mktemp -d)
+failed=() passed=0 broken=0 skipped=0
+
+suite() { # NAME TIMEOUT ARGUMENTS…
+  local name=$1 limit=$2 log=$logs/$1.log began=$SECONDS
+  shift 2
+  echo "== $name"
+  go test -v -p 2 -timeout "$limit" "$@" >"$log" 2>&1
+  local code=$? ok bad skip
+  ok=$(grep -cE '^ *--- PASS' "$log")
+  bad=$(grep -cE '^ *--- FAIL|^FAIL.*\[(build|setup) failed\]|^panic:' "$log")
+  skip=$(grep -cE '^ *--- SKIP' "$log")
+  [ $code -eq 0 ] || failed+=("$name")
+  [ $code -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  if [ $code -ne 0 ]; then
+    grep -vE '^=== |^ *--- PASS|^ok |^PASS|no test files' "$log" | tail -n 300
+  fi
+  grep -E '^(ok|FAIL)[[:space:]]' "$log"
+  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples) ' "$log" || true
+  echo "== $name: $ok passed, $bad failed, $skip skipped, $((SECONDS - began)) s"
+  passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
+}
+
+wanted=${*:-units pairs kills samples}
+go build ./... || exit 1
+for s in $wanted; do
+  case $s in
+    units) suite units 15m $(go list ./... | grep -v '/internal/e2e$') ;;
+    pairs) suite pairs 12m -run 'TestPairs|TestStandard|TestReset|TestTurn' ./internal/e2e ;;
+    kills) suite kills 12m -run 'TestKill' ./internal/e2e ;;
+    samples) suite samples 8m -run 'TestSamples' ./internal/e2e ;;
+    *) echo "no suite $s" >&2; exit 2 ;;
+  esac
+done
+
+echo "== all: $passed passed, $broken failed, $skipped skipped, $SECONDS s"
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}; logs in $logs"
+  exit 1
+fi
+rm -rf "$logs"
