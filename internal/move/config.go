@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -154,6 +155,13 @@ func (r *reading) decode(text []byte, c *Config) error {
 	if len(tree.Docs) > 1 {
 		return r.at(tree.Docs[1].Body.GetToken(), "a second document begins here; one file is one move")
 	}
+	for _, key := range []string{"lock", "settled"} {
+		if n := child(child(r.body, "wait"), key); n != nil {
+			if d, err := time.ParseDuration(n.GetToken().Value); err != nil || d <= 0 {
+				return r.at(n.GetToken(), "here belongs a duration, such as 2s or 10m")
+			}
+		}
+	}
 	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return r.explain(err)
@@ -173,7 +181,7 @@ func (r *reading) explain(err error) error {
 	case errors.As(err, &wrong):
 		return r.at(wrong.Token, "here belongs "+wanted(wrong.DstType))
 	case errors.As(err, &unexpected):
-		return r.at(unexpected.Token, fmt.Sprintf("here belongs a %s, not a %s", unexpected.Expected.YAMLName(), unexpected.Actual.YAMLName()))
+		return r.at(unexpected.Token, "here belongs "+kinds[unexpected.Expected])
 	case errors.As(err, &placed):
 		message, _, _ := strings.Cut(placed.GetMessage(), "\n")
 		return r.at(placed.GetToken(), message)
@@ -181,21 +189,23 @@ func (r *reading) explain(err error) error {
 	return &ConfigError{File: r.file, Message: "it can not be read: it is not the YAML of a configuration"}
 }
 
-// wanted names a type in the words of a person who writes YAML.
+// kinds are the words of a person who writes YAML.
+var kinds = map[ast.NodeType]string{
+	ast.MappingType: "a group of keys", ast.MappingValueType: "a group of keys", ast.SequenceType: "a list, such as [a, b]",
+	ast.StringType: "a text", ast.IntegerType: "a whole number",
+}
+
+// wanted names a type in these words.
 func wanted(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[time.Duration]():
-		return "a duration, such as 2s or 10m"
-	case t == reflect.TypeFor[Secret]():
-		return "a text"
-	case t.Kind() == reflect.Slice:
-		return "a list, such as [a, b]"
-	case t.Kind() == reflect.Int:
-		return "a whole number"
-	case t.Kind() == reflect.String:
-		return "a text"
+	switch t.Kind() {
+	case reflect.Slice:
+		return kinds[ast.SequenceType]
+	case reflect.Int:
+		return kinds[ast.IntegerType]
+	case reflect.String:
+		return kinds[ast.StringType]
 	}
-	return "a group of keys"
+	return kinds[ast.MappingType]
 }
 
 // at makes an error with the place of a token.
@@ -233,7 +243,7 @@ func first(node ast.Node) *token.Token {
 	return node.GetToken()
 }
 
-// child is the value of a key in a group, or the item of a list by its text; nil when there is none.
+// child is the value of a key in a group, or an item of a list by its place from 0; nil when there is none.
 func child(node ast.Node, key string) ast.Node {
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -247,10 +257,8 @@ func child(node ast.Node, key string) ast.Node {
 			return n.Value
 		}
 	case *ast.SequenceNode:
-		for _, v := range n.Values {
-			if v.GetToken().Value == key {
-				return v
-			}
+		if i, err := strconv.Atoi(key); err == nil && i < len(n.Values) {
+			return n.Values[i]
 		}
 	}
 	return nil
@@ -290,8 +298,8 @@ func (r *reading) list(c *Config) error {
 	}
 	if c.Tables.List == "" {
 		seen := map[string]bool{}
-		for _, name := range c.Tables.Uptime {
-			e := r.wrong(name+" is listed twice", "tables", "uptime", name)
+		for i, name := range c.Tables.Uptime {
+			e := r.wrong(name+" is listed twice", "tables", "uptime", strconv.Itoa(i))
 			if seen[name] {
 				return e
 			}
@@ -354,14 +362,10 @@ func (r *reading) validate(c *Config, schemes []string) error {
 		return r.wrong("sessions are 1 to 1000", "sessions", "source")
 	case c.Sessions.Target < 1 || c.Sessions.Target > 1000:
 		return r.wrong("sessions are 1 to 1000", "sessions", "target")
-	case c.Wait.Lock <= 0:
-		return r.wrong("a wait is longer than nothing; write it with its unit, such as 2s", "wait", "lock")
-	case c.Wait.Settled <= 0:
-		return r.wrong("a wait is longer than nothing; write it with its unit, such as 10m", "wait", "settled")
 	}
-	for _, pattern := range c.Tables.Skip {
+	for i, pattern := range c.Tables.Skip {
 		if _, err := filepath.Match(pattern, ""); err != nil {
-			return r.wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "tables", "skip", pattern)
+			return r.wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "tables", "skip", strconv.Itoa(i))
 		}
 	}
 	return r.levels(c.Verify.Levels)

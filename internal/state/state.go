@@ -15,7 +15,6 @@ import (
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
-	_ "github.com/ncruces/go-sqlite3/embed" // the SQLite library itself
 )
 
 // File is the name of the database in the state's folder; LockFile that of the lock.
