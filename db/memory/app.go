@@ -168,11 +168,14 @@ func (t *table) look(e *session, key row.Key) (*item, string, error) {
 	return nil, "", failf(driver.Missing, "no such row in %s", t.def.Name)
 }
 
+// empty removes every row, or none where one is locked: a statement is done whole or not at all.
 func (t *table) empty(e *session) error {
-	for _, it := range slices.Clone(t.rows.items) {
+	for _, it := range t.rows.items {
 		if it.owner != nil && it.owner != e {
 			return e.locked(it.owner)
 		}
+	}
+	for _, it := range slices.Clone(t.rows.items) {
 		if it.seen(e) != nil {
 			if err := e.set(it, nil); err != nil {
 				return err

@@ -97,7 +97,8 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 }
 
 // align asks both sides which batch they know last. The source writes a batch's number after the target has it, so it may be
-// one behind, and never anything else.
+// one behind, and never anything else. Where it is, the number alone is written first: two batches whose Forget failed one
+// after the other would leave the source two behind.
 func (l *Lane) align(ctx context.Context) error {
 	if l.number >= 0 {
 		return nil
@@ -110,11 +111,29 @@ func (l *Lane) align(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the source's batch number: %w", err)
 	}
-	if forgotten != applied && forgotten != applied-1 {
+	switch forgotten {
+	case applied:
+	case applied - 1:
+		if err := l.acknowledge(ctx, applied); err != nil {
+			return fmt.Errorf("write batch number %d: %w", applied, err)
+		}
+	default:
 		return fmt.Errorf("%w (batch %d at the source, %d at the target)", ErrTimeTravel, forgotten, applied)
 	}
 	l.number = applied
 	return nil
+}
+
+// acknowledge writes a batch's number at the source and forgets no entry: what the batch took is taken again.
+func (l *Lane) acknowledge(ctx context.Context, number int64) error {
+	l.keys.Reset()
+	l.images.Reset()
+	receipt, err := l.take(ctx, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer receipt.Close()
+	return receipt.Forget(ctx, number)
 }
 
 func (l *Lane) take(ctx context.Context, most int, also *row.Batch) (driver.Receipt, error) {
