@@ -1,0 +1,173 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Facts are what surveys found, by table. A table that is a key here was surveyed, also when nothing was found.
+type Facts map[schema.Name][]driver.Fact
+
+// Of returns the facts of one column.
+func (f Facts) Of(table schema.Name, column string) []driver.Fact {
+	var some []driver.Fact
+	for _, fact := range f[table] {
+		if fact.Column == column {
+			some = append(some, fact)
+		}
+	}
+	return some
+}
+
+// Surveyed reports whether the table's values were looked at.
+func (f Facts) Surveyed(table schema.Name) bool { _, ok := f[table]; return ok }
+
+// Loss is what one column would lose on its way, as the target's dialect says from the type alone.
+type Loss struct {
+	Table  schema.Name
+	Column string
+	Target schema.Type // the type the column gets
+	driver.Loss
+}
+
+// LargestValue is the longest value in bytes that a move carries whatever the target could hold: rows travel in memory.
+const LargestValue = 64 << 20
+
+// Losses judges losses by what surveys found: one that depends on values counts when they were found, with how many rows
+// and the key of one, or when nobody looked. Largest is the longest value the target holds, 0 when it has no limit.
+func Losses(losses []Loss, facts Facts, largest int64) []Finding {
+	var found []Finding
+	for _, l := range losses {
+		f := Finding{Rule: "type", Level: l.Level, Table: l.Table, Column: l.Column, Message: l.Message, Do: cure(l.Level)}
+		if len(l.Unless) > 0 {
+			fact, real := l.Met(facts.Of(l.Table, l.Column), largest)
+			switch {
+			case real:
+				f.Rule, f.Detail = string(fact.What), figures(fact)
+			case facts.Surveyed(l.Table):
+				continue
+			default:
+				f.Rule, f.Detail = string(l.Unless[0]), "nobody looked whether there are such values"
+			}
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// Met returns the first fact of the column that makes the loss real. The longest value does so when it is longer, in bytes,
+// than the type the column gets, or than largest where that type has no bound.
+func (l Loss) Met(facts []driver.Fact, largest int64) (driver.Fact, bool) {
+	for _, f := range facts {
+		if !slices.Contains(l.Unless, f.What) {
+			continue
+		}
+		bound := l.Target.Length
+		if bound == 0 {
+			bound = largest
+		}
+		if f.What == driver.Longest && (bound == 0 || f.Value > bound) || f.What != driver.Longest && f.Count > 0 {
+			return f, true
+		}
+	}
+	return driver.Fact{}, false
+}
+
+// unsayable are the facts about values that a cell of the column's kind has no bytes for, whatever the target is.
+var unsayable = map[driver.FactKind]string{
+	driver.ZeroDate:    "holds dates that are no dates",
+	driver.Infinite:    "holds infinite dates or times",
+	driver.BeforeYear1: "holds dates before the year 1",
+	driver.AfterYear4:  "holds dates after the year 9999",
+	driver.WrongClass:  "holds values that are not of its declared type",
+	driver.BadText:     "holds bytes that are not text in its character set",
+	driver.KeyIsNull:   "holds NULL, and is part of the primary key",
+}
+
+// Unsayable reports whether values of this kind of fact have no bytes in a cell of their column's kind.
+func Unsayable(what driver.FactKind) bool { return unsayable[what] != "" }
+
+// Values finds, among the facts of one table, what forbids the move of a column to another product although no loss speaks
+// of it: values that no cell of the column's kind can say.
+func Values(table schema.Name, facts Facts, losses []Loss) []Finding {
+	var found []Finding
+	for _, f := range facts[table] {
+		told := slices.ContainsFunc(losses, func(l Loss) bool {
+			return l.Table == table && l.Column == f.Column && (len(l.Unless) == 0 || slices.Contains(l.Unless, f.What))
+		})
+		if why := unsayable[f.What]; why != "" && f.Count > 0 && !told {
+			found = append(found, Finding{
+				Rule: string(f.What), Level: driver.Forbidden, Table: table, Column: f.Column, Message: why,
+				Detail: figures(f), Do: "Change these values at the source, or skip the table.",
+			})
+		}
+	}
+	return found
+}
+
+// Long finds values that are too long to travel or for the target; largest as for Losses.
+func Long(facts Facts, largest int64) []Finding {
+	if largest <= 0 || largest > LargestValue {
+		largest = LargestValue
+	}
+	var found []Finding
+	for table, some := range facts {
+		for _, f := range some {
+			if f.What != driver.Longest || f.Value <= largest {
+				continue
+			}
+			found = append(found, Finding{
+				Rule: "too-long", Level: driver.Forbidden, Table: table, Column: f.Column,
+				Message: "holds a value longer than the " + Bytes(largest) + " that can be moved",
+				Detail:  figures(f), Do: "Shorten it at the source, or skip the table.",
+			})
+		}
+	}
+	return Sort(found)
+}
+
+func figures(f driver.Fact) string {
+	text := ""
+	switch {
+	case f.What == driver.Longest:
+		text = Bytes(f.Value)
+	case f.Count == 1:
+		text = "1 row"
+	default:
+		text = fmt.Sprintf("%d rows", f.Count)
+	}
+	if f.Sample == "" {
+		return text
+	}
+	if f.What == driver.Longest || f.Count == 1 {
+		return text + ", key " + f.Sample
+	}
+	return text + ", such as key " + f.Sample
+}
+
+// Bytes writes a size for people: 70 bytes, 1.5 MiB.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	size, unit := float64(n)/1024, 0
+	for size >= 1024 && unit < 3 {
+		size, unit = size/1024, unit+1
+	}
+	return fmt.Sprintf("%.4g %s", size, [...]string{"KiB", "MiB", "GiB", "TiB"}[unit])
+}
+
+func cure(l driver.Level) string {
+	switch l {
+	case driver.Forbidden:
+		return "Change the column or its values at the source, or skip the table."
+	case driver.Lossy:
+		return "Accept it, or change the column or its values at the source first."
+	case driver.NotLive:
+		return "Move the table in the downtime."
+	}
+	return ""
+}

@@ -1,0 +1,271 @@
+package translate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// columns gives the target table its columns.
+func (t *translator) columns(p *Pair) {
+	for _, c := range p.Source.Columns {
+		made := *c
+		switch {
+		case t.same:
+			made.Type = t.renamedType(c.Type)
+			made.Identity.Sequence = t.renamedName(c.Identity.Sequence)
+			t.ownWords(p, c)
+		default:
+			t.foreignColumn(p, c, &made)
+		}
+		p.Target.Columns = append(p.Target.Columns, &made)
+	}
+}
+
+// ownWords finds expressions in the source's own words that name a schema which is called differently at the target.
+func (t *translator) ownWords(p *Pair, c *schema.Column) {
+	if c.Default != nil && c.Default.Kind == schema.Expression {
+		t.namesSchema(p, c.Name, "", c.Default.Text)
+	}
+	if c.Generated != nil {
+		t.namesSchema(p, c.Name, "", c.Generated.Expression)
+	}
+}
+
+func (t *translator) namesSchema(p *Pair, column, object, words string) {
+	for from, to := range t.schemas {
+		if from != to && (strings.Contains(words, from+".") || strings.Contains(words, t.src.Quote(from)+".")) {
+			t.find(p, check.Finding{
+				Rule: "schema-in-expression", Level: driver.Forbidden, Column: column, Object: object,
+				Message: "has an expression that names schema " + from + ", which is " + to + " at the target",
+				Do:      "Name " + from + " in target.schema, or change the expression at the source.",
+			})
+		}
+	}
+}
+
+// renamedType is a type of the same product, with its own type's schema as the target calls it.
+func (t *translator) renamedType(from schema.Type) schema.Type {
+	to := from
+	if from.Def == (schema.Name{}) {
+		return to
+	}
+	to.Def = t.renamedName(from.Def)
+	if to.Def != from.Def {
+		for _, old := range []string{t.src.Quote(from.Def.Schema), from.Def.Schema} {
+			to.Raw = strings.Replace(to.Raw, old+".", t.dst.Quote(to.Def.Schema)+".", 1)
+		}
+	}
+	return to
+}
+
+func (t *translator) renamedName(n schema.Name) schema.Name {
+	if n != (schema.Name{}) {
+		n.Schema = t.schemaOf(n.Schema)
+	}
+	return n
+}
+
+// foreignColumn makes a column of another product out of one: its type by the target's dialect, and of what stands beside
+// the type as much as travels.
+func (t *translator) foreignColumn(p *Pair, c, made *schema.Column) {
+	made.Type = t.foreignType(p, c, made)
+	made.Default = t.foreignDefault(p, c)
+	made.Identity = schema.Identity{} // identities come when the keys are known
+	lose := func(rule string, level driver.Level, message, do string) {
+		t.find(p, check.Finding{Rule: rule, Level: level, Column: c.Name, Message: message, Do: do})
+	}
+	if c.Generated != nil {
+		made.Generated, made.Default = nil, nil
+		lose("generated", driver.Lossy, "is computed by the source; at the target it is a plain column that keeps the moved values",
+			"Let the application fill it, or make it a generated column at the target after the move.")
+	}
+	if c.OnUpdate != "" && !t.has(driver.OnUpdateNow) {
+		made.OnUpdate = ""
+		lose("on-update", driver.Lossy, "is set by the source whenever its row changes, and not by the target",
+			"Let the application set it, or make a trigger at the target after it is opened.")
+	}
+	if c.Hidden && !t.has(driver.HiddenColumns) {
+		made.Hidden = false
+		lose("hidden", driver.Note, "is invisible at the source and shows in SELECT * at the target", "")
+	}
+	if c.Comment != "" && !t.has(driver.TableComments) {
+		made.Comment = ""
+		lose("comment", driver.Note, "loses its comment", "")
+	}
+	if c.Type.Unsigned && !made.Type.Unsigned {
+		lose("unsigned", driver.Note, "takes negative numbers at the target", "")
+	}
+	if k := p.Source.Primary; made.Null && k != nil && slices.Contains(k.Names(), c.Name) {
+		made.Null = false
+	}
+}
+
+// foreignType asks the target's dialect what the column's type becomes there. A column that only an index needs may keep
+// a type without a bound where the target can index its beginning.
+func (t *translator) foreignType(p *Pair, c, made *schema.Column) schema.Type {
+	from := c.Type
+	from.Def = schema.Name{}
+	inKey, inIndex := t.inKey(p.Source, c.Name), t.inIndex(p.Source, c.Name)
+	to, losses := t.dst.Carry(from, inKey)
+	if inIndex && !inKey {
+		if unbounded(to) && t.has(driver.PrefixIndexes) {
+			t.prefixed[made] = true
+		} else {
+			to, losses = t.dst.Carry(from, true)
+		}
+	}
+	losses = slices.Clone(losses)
+	if len(losses) == 0 && lessExact(from, to) {
+		losses = append(losses, driver.Loss{
+			Level: driver.Lossy, Message: "keeps fewer digits after the point at the target than it has",
+		})
+	}
+	for _, l := range losses {
+		t.plan.Losses = append(t.plan.Losses, check.Loss{Table: p.Source.Name, Column: c.Name, Target: to, Loss: l})
+	}
+	return to
+}
+
+func unbounded(t schema.Type) bool {
+	return t.Length == 0 && len(t.Values) == 0 && (t.Kind == row.Text || t.Kind == row.Bytes || t.Kind == row.JSON || t.Kind == row.Other)
+}
+
+// lessExact reports that the target's type has fewer digits after the point than the source's, although its dialect told
+// of no loss.
+func lessExact(from, to schema.Type) bool {
+	if from.Kind != to.Kind || to.Scale < 0 {
+		return false
+	}
+	switch from.Kind {
+	case row.Decimal, row.Time, row.Timestamp, row.Instant, row.Duration, row.Interval:
+		return to.Scale < from.Scale
+	}
+	return false
+}
+
+// inKey reports whether a column is part of the primary key, a unique key, or a foreign key on either side: there the type
+// must be one that the target compares as a whole.
+func (t *translator) inKey(table *schema.Table, column string) bool {
+	part := func(p schema.Part) bool { return p.Column == column }
+	if table.Primary != nil && slices.ContainsFunc(table.Primary.Columns, part) {
+		return true
+	}
+	for _, k := range table.Uniques {
+		if t.carriesKey(k) == "" && slices.ContainsFunc(k.Columns, part) {
+			return true
+		}
+	}
+	for _, f := range table.Foreign {
+		if slices.Contains(f.Columns, column) {
+			return true
+		}
+	}
+	return t.referenced[columnName{table.Name, column}]
+}
+
+func (t *translator) inIndex(table *schema.Table, column string) bool {
+	return slices.ContainsFunc(table.Indexes, func(x *schema.Index) bool {
+		return t.carriesIndex(x) == "" && ordinary(x.Method) &&
+			slices.ContainsFunc(x.Columns, func(p schema.Part) bool { return p.Column == column })
+	})
+}
+
+// foreignDefault is the default as far as it travels.
+func (t *translator) foreignDefault(p *Pair, c *schema.Column) *schema.Default {
+	d := c.Default
+	if d == nil {
+		return nil
+	}
+	f := check.Finding{
+		Rule: "default", Level: driver.Lossy, Column: c.Name, Detail: d.Text,
+		Do: "Let the application give the value, or set a default at the target after the move.",
+	}
+	switch {
+	case c.Generated != nil:
+		return nil
+	case d.Kind == schema.Literal && !sayable(c.Type.Kind, d.Text):
+		f.Message = "has a default that is no date and is left out"
+	case d.Kind == schema.RandomUUID && !t.has(driver.RandomUUIDs):
+		f.Message = "has a default that makes a new UUID, which the target can not"
+	case d.Kind == schema.Expression && c.Identity.Kind == schema.None:
+		f.Message = "has a default in the source's own words, which is left out"
+	case d.Kind == schema.Expression:
+		return nil // the words of its generator
+	default:
+		made := *d
+		return &made
+	}
+	t.find(p, f)
+	return nil
+}
+
+// sayable reports whether a literal of this kind is a value that a cell can say: a zero date is not.
+func sayable(k row.Kind, literal string) bool {
+	day, clock, timed := strings.Cut(literal, " ")
+	switch k {
+	case row.Date:
+		return validDay(literal)
+	case row.Timestamp, row.Instant:
+		return validDay(day) && (!timed || validClock(clock))
+	}
+	return true
+}
+
+// identities gives the target's columns their generators, as far as its product lets a column have one.
+func (t *translator) identities(p *Pair) {
+	taken := ""
+	for i, c := range p.Source.Columns {
+		if c.Identity.Kind == schema.None || t.same {
+			continue
+		}
+		made := p.Target.Columns[i]
+		lose := func(level driver.Level, message, do string) {
+			t.find(p, check.Finding{Rule: "identity", Level: level, Column: c.Name, Message: message, Do: do})
+		}
+		if why := t.refusesIdentity(p, made, taken); why != "" {
+			lose(driver.Lossy, "draws its values from a generator, and at the target it can not: "+why,
+				"Let the application give the value.")
+			continue
+		}
+		taken = c.Name
+		made.Default = nil
+		made.Identity = schema.Identity{Kind: c.Identity.Kind, Start: c.Identity.Start, Increment: c.Identity.Increment}
+		if c.Identity.Kind == schema.Always && !t.has(driver.IdentityAlways) {
+			made.Identity.Kind = schema.ByDefault
+			lose(driver.Note, "takes explicit values at the target, where its generator does not insist", "")
+		}
+		if c.Identity.Increment != 0 && c.Identity.Increment != 1 && !t.has(driver.IdentitySteps) {
+			made.Identity.Increment = 1
+			lose(driver.Lossy, "counts in steps at the source and by one at the target",
+				"Accept it if nothing depends on the steps.")
+		}
+	}
+}
+
+// refusesIdentity says in a clause why the target can not give this column a generator; empty when it can.
+func (t *translator) refusesIdentity(p *Pair, c *schema.Column, taken string) string {
+	leads := func(parts []schema.Part) bool { return len(parts) > 0 && parts[0].Column == c.Name }
+	key := p.Target.Primary
+	sole := key != nil && leads(key.Columns) && len(key.Columns) == 1
+	inKey := key != nil && leads(key.Columns) ||
+		slices.ContainsFunc(p.Target.Uniques, func(k *schema.Key) bool { return leads(k.Columns) }) ||
+		slices.ContainsFunc(p.Target.Indexes, func(x *schema.Index) bool { return leads(x.Columns) })
+	switch {
+	case c.Type.Kind != row.Int:
+		return "its type there is no integer"
+	case t.has(driver.IdentityAnywhere):
+		return ""
+	case taken != "":
+		return "only one column of a table may, and " + taken + " does"
+	case t.has(driver.IdentityInKey) && !inKey:
+		return "no key or index begins with the column"
+	case !t.has(driver.IdentityInKey) && !sole:
+		return "the column alone is not the primary key"
+	}
+	return ""
+}
