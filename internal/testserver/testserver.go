@@ -38,6 +38,10 @@ func StopAll() {
 	running = nil
 }
 
+// Password is that of every user of every server: a word that stands nowhere else, so that a test can look for it in
+// what must not hold it.
+const Password = "canary7f3a9"
+
 // Server is one private server.
 type Server struct {
 	Product string
@@ -100,9 +104,9 @@ func New(t testing.TB, product string, settings ...string) *Server {
 // URL returns the URL of a database of the server.
 func (s *Server) URL(database string) string {
 	if s.Product == "postgres" {
-		return fmt.Sprintf("postgres://whimbrel:secret@127.0.0.1:%d/%s?sslmode=disable", s.Port, database)
+		return fmt.Sprintf("postgres://whimbrel:%s@127.0.0.1:%d/%s?sslmode=disable", Password, s.Port, database)
 	}
-	return fmt.Sprintf("mariadb://whimbrel:secret@127.0.0.1:%d/%s", s.Port, database)
+	return fmt.Sprintf("mariadb://whimbrel:%s@127.0.0.1:%d/%s", Password, s.Port, database)
 }
 
 // Create makes an empty database and returns its URL.
@@ -166,7 +170,7 @@ func newPostgres(settings Settings) (*Server, error) {
 		return nil, err
 	}
 	data, pw := filepath.Join(s.Dir, "data"), filepath.Join(s.Dir, "pw")
-	if err := os.WriteFile(pw, []byte("secret\n"), 0o644); err != nil {
+	if err := os.WriteFile(pw, []byte(Password+"\n"), 0o644); err != nil {
 		return nil, err
 	}
 	initdb := as(filepath.Join(filepath.Dir(bin), "initdb"), "-D", data, "-U", "whimbrel", "--pwfile="+pw,
@@ -224,7 +228,7 @@ func newMariaDB(settings Settings) (*Server, error) {
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	const grant = "CREATE USER whimbrel@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO whimbrel@'127.0.0.1' WITH GRANT OPTION;"
+	const grant = "CREATE USER whimbrel@'127.0.0.1' IDENTIFIED BY '" + Password + "'; GRANT ALL ON *.* TO whimbrel@'127.0.0.1' WITH GRANT OPTION;"
 	if out, err := exec.Command("mariadb", "--no-defaults", "-S", socket, "-uroot", "-e", grant).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("grant: %w\n%s", err, out)
 	}
@@ -294,7 +298,7 @@ func (s *Server) psql(t testing.TB, database, sql string) {
 func (s *Server) mariadb(t testing.TB, sql string) {
 	t.Helper()
 	cmd := exec.Command("mariadb", "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.Port), "-uwhimbrel", "-e", sql)
-	cmd.Env = append(os.Environ(), "MYSQL_PWD=secret")
+	cmd.Env = append(os.Environ(), "MYSQL_PWD="+Password)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb: %v\n%s", err, out)
 	}

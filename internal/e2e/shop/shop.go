@@ -135,3 +135,27 @@ func (s *Shop) Rules() []Rule {
 	}
 	return rules
 }
+
+// Fresh opens an account, places an order and logs an event, and fails unless each got a number that was never used.
+func (s *Shop) Fresh(ctx context.Context) error {
+	for _, c := range []struct{ table, insert string }{
+		{"account", `INSERT INTO account (email, "Name", balance, created) VALUES ('fresh', 'fresh', 0, '2030-01-01 00:00:00')`},
+		{`"order"`, `INSERT INTO "order" (account_id, status, total, placed) SELECT MAX(id), 'fresh', 0, '2030-01-01 00:00:00' FROM account`},
+		{"event", "INSERT INTO event (at, kind) VALUES ('2030-01-01 00:00:00', 'fresh')"},
+	} {
+		var before, after int64
+		if err := s.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(id), 0) FROM "+c.table).Scan(&before); err != nil {
+			return fmt.Errorf("largest number of %s: %w", c.table, err)
+		}
+		if _, err := s.db.ExecContext(ctx, c.insert); err != nil {
+			return fmt.Errorf("a fresh row in %s: %w", c.table, err)
+		}
+		if err := s.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(id), 0) FROM "+c.table).Scan(&after); err != nil {
+			return fmt.Errorf("largest number of %s: %w", c.table, err)
+		}
+		if after <= before {
+			return fmt.Errorf("a fresh row in %s got a number up to %d", c.table, after)
+		}
+	}
+	return nil
+}

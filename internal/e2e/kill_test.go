@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/e2e/shop"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	procedures "github.com/whimbrel/whimbrel/internal/move"
+)
+
+// killPair is a pair of products for a kill test.
+type killPair struct{ source, target string }
+
+func (p killPair) String() string { return short(p.source) + "/" + short(p.target) }
+
+// killPairs are MariaDB to PostgreSQL, always, and n others by the seed.
+func killPairs(t *testing.T, n int) []killPair {
+	first := killPair{"mariadb", "postgres"}
+	var others []killPair
+	for _, source := range products() {
+		for _, target := range products() {
+			if p := (killPair{source, target}); p != first {
+				others = append(others, p)
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed(t), 3))
+	rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	return append([]killPair{first}, others[:n]...)
+}
+
+// points are all failpoints: both edges of every step, and those between.
+func points() []string {
+	var list []string
+	for _, s := range procedures.DowntimeOptimized().Steps() {
+		list = append(list, string(failpoint.Begin)+":"+s.Name, string(failpoint.Done)+":"+s.Name)
+	}
+	return append(list, failpoint.Names()...)
+}
+
+// TestKillSteps kills the program at every failpoint of a whole move, twice at each: every process of it dies at the first
+// point it comes to that has not been died at twice, and the same command is given again. In the end the move is as if
+// nothing had happened.
+func TestKillSteps(t *testing.T) {
+	for _, pair := range killPairs(t, 1) {
+		t.Run(pair.String(), func(t *testing.T) {
+			l := newLive(t, pair.source, pair.target, shop.Options{Seed: seed(t), Accounts: 150, Sessions: 3, Pause: 10 * time.Millisecond})
+			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
+			l.open()
+			died := map[string]int{}
+			for m.life(pointsLeft(died), died) {
+			}
+			l.refused()
+			never := slices.DeleteFunc(points(), func(p string) bool { return died[p] > 0 })
+			if len(never) > 0 {
+				t.Errorf("no process came to %s", strings.Join(never, ", "))
+			}
+			deaths := 0
+			for _, n := range died {
+				deaths += n
+			}
+			l.equal()
+			l.checkKilled(m)
+			t.Logf("killed %d times at %d points in %s", deaths, len(died), time.Since(l.began).Round(time.Millisecond))
+		})
+	}
+}
+
+// pointsLeft are the points that have not been died at twice; behind the first death the command's own edges count once.
+func pointsLeft(died map[string]int) string {
+	return strings.Join(slices.DeleteFunc(points(), func(p string) bool { return died[p] >= 2 }), ",")
+}
+
+// life runs the program once with these failpoints. It returns false when the move has ended.
+func (m *move) life(points string, died map[string]int) bool {
+	m.t.Helper()
+	e := m.finish(m.start(points, "run", "--yes"))
+	switch {
+	case e.killed && e.point != "":
+		died[e.point]++
+		return true
+	case e.code == 0:
+		return false
+	}
+	m.t.Fatalf("a process ended with %d after deaths at %v:\n%s\n%s", e.code, died, tail(e.out), tail(e.said))
+	return false
+}
+
+// checkKilled holds the end of a move whose processes were killed against what must be true of it.
+func (l *live) checkKilled(m *move) {
+	l.t.Helper()
+	r := m.report()
+	for _, x := range r.Tables {
+		if x.Verdict != "equal" {
+			l.t.Errorf("%s is %q", x.Name, x.Verdict)
+		}
+	}
+	if m.largest > mebibytes<<20 {
+		l.t.Errorf("a process had %d MiB resident", m.largest>>20)
+	}
+	for _, at := range []string{l.source, l.target} {
+		clean(l.t, at)
+	}
+	l.goOn()
+}
+
+// moment is a stretch of a move in which a random kill is to fall.
+type moment struct {
+	name string
+	in   func(status) bool
+}
+
+var moments = []moment{
+	{"load", func(s status) bool { return s.on("load-uptime") == "under way" }},
+	{"replay", func(s status) bool { return s.on("replay") == "under way" || s.on("replay") == "settled" }},
+	{"drain", func(s status) bool { return s.on("drain") == "under way" || s.on("load-rest") == "under way" }},
+}
+
+// TestKillRandom kills the program at random moments of the load, the replay and the drain, several times each.
+func TestKillRandom(t *testing.T) {
+	for i, pair := range killPairs(t, 2) {
+		t.Run(pair.String(), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed(t), uint64(i)))
+			l := newLive(t, pair.source, pair.target, shop.Options{Seed: seed(t), Accounts: 600, Sessions: 3, Pause: 5 * time.Millisecond})
+			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
+			l.open()
+			kills := map[string]int{}
+			for _, when := range moments {
+				for range 3 {
+					if m.killIn(when, rng) {
+						kills[when.name]++
+					}
+				}
+			}
+			m.must(0, "run", "--yes")
+			l.refused()
+			l.equal()
+			l.checkKilled(m)
+			t.Logf("killed at random moments %v in %s", kills, time.Since(l.began).Round(time.Millisecond))
+		})
+	}
+}
+
+// killIn runs the program, waits until its status shows the moment, and kills it a little later. It returns false when the
+// process came to its end before: the moment was too short to be seen.
+func (m *move) killIn(when moment, rng *rand.Rand) bool {
+	m.t.Helper()
+	p := m.start("", "run", "--yes")
+	ended := make(chan ending, 1)
+	go func() { ended <- m.finish(p) }()
+	for limit := time.After(2 * time.Minute); ; {
+		select {
+		case e := <-ended:
+			if e.code != 0 {
+				m.t.Fatalf("a process ended with %d:\n%s\n%s", e.code, tail(e.out), tail(e.said))
+			}
+			return false
+		case <-limit:
+			m.t.Fatalf("the move never came to %s", when.name)
+		default:
+		}
+		if s, ok := m.status(); !ok || !when.in(s) {
+			continue
+		}
+		<-time.After(time.Duration(rng.IntN(150)) * time.Millisecond)
+		_ = p.cmd.Process.Signal(syscall.SIGKILL)
+		return (<-ended).killed
+	}
+}
