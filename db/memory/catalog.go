@@ -37,6 +37,14 @@ func (r inspector) Inspect(ctx context.Context, schemas []string) (*schema.Schem
 			}
 			found.Tables = append(found.Tables, c)
 		}
+		for n, next := range r.places {
+			if slices.Contains(schemas, n.Schema) {
+				found.Sequences = append(found.Sequences, &schema.Sequence{Name: n, Start: next, Increment: 1})
+			}
+		}
+		slices.SortFunc(found.Sequences, func(a, b *schema.Sequence) int {
+			return strings.Compare(a.Name.String(), b.Name.String())
+		})
 		slices.SortFunc(found.Tables, func(a, b *schema.Table) int { return strings.Compare(a.Name.String(), b.Name.String()) })
 		return nil
 	})

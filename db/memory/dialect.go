@@ -19,6 +19,7 @@ type order struct {
 	Name    schema.Name        `json:",omitzero"`
 	Key     *schema.Key        `json:",omitempty"`
 	Foreign *schema.ForeignKey `json:",omitempty"`
+	Start   int64              `json:",omitempty"`
 }
 
 func statement(verb string, n schema.Name, o order) driver.Statement {
@@ -83,6 +84,16 @@ func (Dialect) Orphans(t *schema.Table, k *schema.ForeignKey) string {
 	return statement("prove foreign", t.Name, order{Name: t.Name, Foreign: k}).SQL
 }
 
+// CreateSequence plans a generator.
+func (Dialect) CreateSequence(q *schema.Sequence) []driver.Statement {
+	return []driver.Statement{statement("create sequence", q.Name, order{Name: q.Name, Start: q.Start})}
+}
+
+// DropSequence plans its removal.
+func (Dialect) DropSequence(q *schema.Sequence) []driver.Statement {
+	return []driver.Statement{statement("drop sequence", q.Name, order{Name: q.Name})}
+}
+
 func (s *Server) create(t *schema.Table) *table {
 	s.objects++
 	own := &table{id: s.objects, def: clone(t), rows: newSpace(), next: map[string]int64{}}
@@ -108,6 +119,9 @@ func (s *Server) execute(text string) error {
 		}
 		return nil
 	}
+	if s.aboutSequence(verb, o) {
+		return nil
+	}
 	t, err := s.table(o.Name)
 	if verb == "drop table" {
 		return s.drop(t)
@@ -126,6 +140,18 @@ func (s *Server) execute(text string) error {
 		return s.proveForeign(t, o.Foreign)
 	}
 	return failf(driver.Unclassified, "unknown statement %s", verb)
+}
+
+func (s *Server) aboutSequence(verb string, o order) bool {
+	switch verb {
+	case "create sequence":
+		s.places[o.Name] = max(s.places[o.Name], o.Start)
+	case "drop sequence":
+		delete(s.places, o.Name)
+	default:
+		return false
+	}
+	return true
 }
 
 func (s *Server) drop(t *table) error {

@@ -72,7 +72,10 @@ func (s *Server) Open(side driver.Side) *driver.Database {
 	return &driver.Database{
 		Info: driver.Info{
 			Product: "memory", Version: "1", Name: "memory " + s.name, Schema: "main", Server: "memory:" + s.name,
-			Limits: driver.Limits{Name: 63, Seconds: 9, Schemas: true, Value: 1 << 30},
+			Limits: driver.Limits{
+				Name: 63, Seconds: 9, Schemas: true, Value: 1 << 30,
+				Features: driver.IdentityAlways | driver.IdentityAnywhere | driver.FreeSequences,
+			},
 		},
 		Dialect:   Dialect{},
 		Inspector: inspector{role},
@@ -91,6 +94,7 @@ func (s *Server) Open(side driver.Side) *driver.Database {
 		Gate:      gate{role},
 		Guard:     guard{role},
 		Sequencer: sequencer{role},
+		Sequences: Dialect{},
 		Close:     role.close,
 	}
 }
