@@ -120,16 +120,6 @@ func (s *Server) Create(t testing.TB, name string) string {
 	return s.URL(name)
 }
 
-// Kill ends the server with SIGKILL, every process of it, and waits for its end. Again: does nothing.
-func (s *Server) Kill() {
-	if s.cmd == nil {
-		return
-	}
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	<-s.ended
-	s.cmd = nil
-}
-
 // Start starts a killed server on its own port and returns when it answers.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
