@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
 
@@ -47,6 +48,9 @@ func Losses(losses []Loss, facts Facts, largest int64) []Finding {
 			switch {
 			case real:
 				f.Rule, f.Detail = string(fact.What), figures(fact)
+				if l.Level == driver.Lossy && l.refused(fact) {
+					f.Level, f.Do = driver.Forbidden, cure(driver.Forbidden)
+				}
 			case facts.Surveyed(l.Table):
 				continue
 			default:
@@ -76,6 +80,19 @@ func (l Loss) Met(facts []driver.Fact, largest int64) (driver.Fact, bool) {
 	return driver.Fact{}, false
 }
 
+// refused reports that the target will refuse the value, since nothing makes another of it: consent does not help. Dates and
+// times that are none become NULL where the operator accepts it, and the error value of an enum is an empty text. A text's
+// length is known in bytes, its bound in characters of one to four: only what is too long for certain is refused here.
+func (l Loss) refused(f driver.Fact) bool {
+	switch f.What {
+	case driver.ZeroDate, driver.Infinite, driver.BeforeYear1, driver.AfterYear4, driver.BadEnum:
+		return false
+	case driver.Longest:
+		return l.Target.Length == 0 || l.Target.Kind != row.Text || f.Value > 4*l.Target.Length
+	}
+	return true
+}
+
 // unsayable are the facts about values that a cell of the column's kind has no bytes for, whatever the target is.
 var unsayable = map[driver.FactKind]string{
 	driver.ZeroDate:    "holds dates that are no dates",
@@ -87,18 +104,19 @@ var unsayable = map[driver.FactKind]string{
 	driver.KeyIsNull:   "holds NULL, and is part of the primary key",
 }
 
-// Unsayable reports whether values of this kind of fact have no bytes in a cell of their column's kind.
-func Unsayable(what driver.FactKind) bool { return unsayable[what] != "" }
+// Told reports whether a loss of the column speaks of such values.
+func Told(losses []Loss, table schema.Name, column string, what driver.FactKind) bool {
+	return slices.ContainsFunc(losses, func(l Loss) bool {
+		return l.Table == table && l.Column == column && slices.Contains(l.Unless, what)
+	})
+}
 
-// Values finds, among the facts of one table, what forbids the move of a column to another product although no loss speaks
-// of it: values that no cell of the column's kind can say.
-func Values(table schema.Name, facts Facts, losses []Loss) []Finding {
+// Values finds, among the facts of one table, what forbids the move of a column although no loss speaks of it: values that
+// no cell of the column's kind can say.
+func Values(table schema.Name, facts []driver.Fact, losses []Loss) []Finding {
 	var found []Finding
-	for _, f := range facts[table] {
-		told := slices.ContainsFunc(losses, func(l Loss) bool {
-			return l.Table == table && l.Column == f.Column && (len(l.Unless) == 0 || slices.Contains(l.Unless, f.What))
-		})
-		if why := unsayable[f.What]; why != "" && f.Count > 0 && !told {
+	for _, f := range facts {
+		if why := unsayable[f.What]; why != "" && f.Count > 0 && !Told(losses, table, f.Column, f.What) {
 			found = append(found, Finding{
 				Rule: string(f.What), Level: driver.Forbidden, Table: table, Column: f.Column, Message: why,
 				Detail: figures(f), Do: "Change these values at the source, or skip the table.",

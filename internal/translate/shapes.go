@@ -37,9 +37,19 @@ func (t *translator) shapes(p *Pair) {
 	}
 	p.Load = Shapes{Source: p.Read.Source.Pick(written), Target: p.Read.Target.Pick(written)}
 	t.secondary(p)
-	if !t.same {
-		t.findings = append(t.findings, check.Values(p.Source.Name, t.Facts, t.plan.Losses)...)
+	t.findings = append(t.findings, check.Values(p.Source.Name, t.unsayable(p), t.plan.Losses)...)
+}
+
+// unsayable returns the facts of a table's columns about values that have no cell. Between two databases of one product the
+// product's own words for dates that are none pass as they are.
+func (t *translator) unsayable(p *Pair) []driver.Fact {
+	var some []driver.Fact
+	for _, f := range t.Facts[p.Source.Name] {
+		if !t.same || f.What == driver.WrongClass || f.What == driver.BadText {
+			some = append(some, f)
+		}
 	}
+	return some
 }
 
 // secondary lists the target's unique keys beside the one that rows are known by.
@@ -63,11 +73,7 @@ func (t *translator) cells(p *Pair, s, d *schema.Column) (source, target schema.
 		cell.Cell = row.Text
 	}
 	facts := t.Facts.Of(p.Source.Name, s.Name)
-	switch unsayable := slices.ContainsFunc(facts, func(f driver.Fact) bool { return check.Unsayable(f.What) && f.Count > 0 }); {
-	case unsayable && t.same && cell.Cell != row.Text:
-		// The product's own text form says what the kind's cell can not, and both sides read it.
-		cell.Cell, cell.Scale, cell.Digits = row.Other, 0, 0
-	case unsayable && !t.same:
+	if !t.same {
 		cell.Lenient = t.lenient(p, s, d, facts)
 	}
 	t.tooFine(p, cell, facts)
@@ -78,9 +84,7 @@ func (t *translator) cells(p *Pair, s, d *schema.Column) (source, target schema.
 
 // tooFine forbids a column whose values have more digits than its cells, as a survey found, when no loss speaks of it.
 func (t *translator) tooFine(p *Pair, c schema.ShapeColumn, facts []driver.Fact) {
-	told := slices.ContainsFunc(t.plan.Losses, func(l check.Loss) bool {
-		return l.Table == p.Source.Name && l.Column == c.Column.Name
-	})
+	told := check.Told(t.plan.Losses, p.Source.Name, c.Column.Name, driver.Fractions)
 	bound := c.Cell == row.Decimal && c.Scale >= 0 || c.Cell >= row.Time && c.Cell <= row.Interval
 	for _, f := range facts {
 		if f.What == driver.Fractions && f.Count > 0 && bound && !told {
