@@ -1,0 +1,260 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+// tellDowntime says what the downtime would take if it began now. A table that is stopped forbids it.
+func (m *Move) tellDowntime(ctx context.Context) (string, error) {
+	var text strings.Builder
+	for _, t := range of(m.tables, Uptime) {
+		p, _ := m.board.of(t.name)
+		if p.stage == Stopped {
+			return "", fmt.Errorf("%s is stopped: %w", t.name, p.err)
+		}
+		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", t.name, p.rows, p.backlog)
+	}
+	if f := m.forecast(ctx); f != nil {
+		fmt.Fprintf(&text, "The downtime would take about %.0f seconds: %s", f.DowntimeSeconds, f.Why)
+	}
+	return text.String(), nil
+}
+
+// stopApplication runs the operator's stop command.
+func (m *Move) stopApplication(ctx context.Context) error {
+	return command(ctx, m.config.Dir, m.config.Application.Stop, nil)
+}
+
+// startSource runs the operator's command that starts the application on the source again.
+func (m *Move) startSource(ctx context.Context) error {
+	return command(ctx, m.config.Dir, m.config.Application.StartSource, nil)
+}
+
+// shutSource makes the source refuse writes to every table of the move, and proves that nobody is left who could write
+// (HAZARDS C14). Again: shuts what is not shut, and proves again.
+func (m *Move) shutSource(ctx context.Context) error {
+	source, err := m.source(ctx)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("gate.shut.before")
+	tables := sources(m.tables)
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		return struct{}{}, source.Gate.Shut(ctx, tables, m.wait())
+	}); err != nil {
+		return m.blame(ctx, source, fmt.Errorf("shut the source: %w", err))
+	}
+	failpoint.Hit("gate.shut.after")
+	return m.proveShut(ctx, source)
+}
+
+func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		return struct{}{}, source.Gate.Prove(ctx, sources(m.tables), m.wait())
+	}); err != nil {
+		return m.blame(ctx, source, fmt.Errorf("prove that nobody can write to the source: %w", err))
+	}
+	return nil
+}
+
+// blame adds to an error who still writes, where that can be seen.
+func (m *Move) blame(ctx context.Context, source *driver.Database, err error) error {
+	writers, failed := source.Gate.Writers(ctx)
+	if failed != nil || len(writers) == 0 {
+		return err
+	}
+	var names []string
+	for _, w := range writers[:min(len(writers), 5)] {
+		names = append(names, fmt.Sprintf("session %s of %s (%s, %s for %s)", w.Session, w.User, w.Program, w.State, w.Since.Round(1e9)))
+	}
+	return fmt.Errorf("%w; end these sessions and repeat shut-source: %s", err, strings.Join(names, ", "))
+}
+
+// reopenSource lets writes in again. Again: does nothing.
+func (m *Move) reopenSource(ctx context.Context) error {
+	source, err := m.source(ctx)
+	if err != nil {
+		return err
+	}
+	return source.Gate.Reopen(ctx, sources(m.tables))
+}
+
+// drain returns when every change is at the target: the records and the repair lists are empty, no table was altered, the
+// gate still holds, and both sides remember the same last batch. Again: finds it so.
+func (m *Move) drain(ctx context.Context) error {
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return err
+	}
+	tables := of(m.tables, Uptime)
+	if err := each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
+		running, err := m.following(ctx, t)
+		if err != nil {
+			return err
+		}
+		if err := running.Drain(ctx); err != nil {
+			return err
+		}
+		if err := m.examine(ctx, t); err != nil { // it may find that keys must be read again
+			return err
+		}
+		return running.Drain(ctx)
+	}); err != nil {
+		return err
+	}
+	if err := m.proveShut(ctx, source); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := drained(ctx, source, target, t); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		m.board.change(t.name, func(p *progress) { p.stage, p.backlog, p.lag = Drained, 0, 0 })
+	}
+	failpoint.Hit("drain.empty.after")
+	return nil
+}
+
+// drained proves one table's drain with the gate shut.
+func drained(ctx context.Context, source, target *driver.Database, t *table) error {
+	backlog, err := source.Recorder.Backlog(ctx, t.source)
+	if err != nil {
+		return err
+	}
+	repairs, err := target.Lists.Count(ctx, driver.Repairs, t.target)
+	if err != nil {
+		return err
+	}
+	forgotten, err := source.Recorder.Number(ctx, t.source, 0)
+	if err != nil {
+		return err
+	}
+	applied, err := target.Ledger.Number(ctx, t.target, 0)
+	if err != nil {
+		return err
+	}
+	switch {
+	case backlog.Entries > 0 || repairs > 0:
+		return fmt.Errorf("%d changes and %d repairs came after the drain; repeat drain", backlog.Entries, repairs)
+	case forgotten != applied && forgotten != applied-1:
+		return fmt.Errorf("the source has forgotten batch %d and the target has applied batch %d", forgotten, applied)
+	}
+	return nil
+}
+
+// loadRest brings in the downtime tables, each with its keys. Again: what is missing.
+func (m *Move) loadRest(ctx context.Context) error {
+	return m.load(ctx, of(m.tables, Downtime), func(ctx context.Context, t *table) error {
+		failpoint.Hit("rest.commit.after")
+		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
+		if err := m.index(ctx, t); err != nil {
+			return err
+		}
+		m.board.change(t.name, func(p *progress) { p.stage = Drained })
+		return nil
+	})
+}
+
+// setSequences makes each generator at the target go on behind the source's. Again: does nothing.
+func (m *Move) setSequences(ctx context.Context) error {
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return err
+	}
+	if source.Sequencer == nil || target.Sequencer == nil {
+		return nil
+	}
+	generators, err := source.Sequencer.Next(ctx, m.plan.source)
+	if err != nil {
+		return fmt.Errorf("read the source's generators: %w", err)
+	}
+	for _, g := range generators {
+		there, ok := m.plan.Generator(g)
+		if !ok {
+			continue // a finding of translate said that it is not carried
+		}
+		if err := target.Sequencer.Set(ctx, there); err != nil {
+			return fmt.Errorf("set the generator of %s %s: %w", there.Table, there.Column, err)
+		}
+		failpoint.Hit("sequence.set.after")
+	}
+	return nil
+}
+
+// addConstraints makes foreign keys and checks hold from now on. Again: adds what is missing.
+func (m *Move) addConstraints(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	return each(ctx, m.tables, 1, func(ctx context.Context, t *table) error {
+		add, _ := target.Dialect.CreateConstraints(t.target)
+		for _, s := range add {
+			if err := run(ctx, target, []driver.Statement{s}); err != nil {
+				return err
+			}
+			failpoint.Hit("constraint.add.after")
+		}
+		return nil
+	})
+}
+
+// openAnyway begins an answer that opens the target though a table is not proven.
+const openAnyway = "open anyway: "
+
+// tellOpen says what was proven.
+func (m *Move) tellOpen(ctx context.Context) (string, error) {
+	bad, err := m.unproven(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(bad) == 0 {
+		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables)), nil
+	}
+	return "These tables are not proven equal: " + strings.Join(bad, "; ") +
+		". The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
+}
+
+// judgeOpen takes yes when everything is equal, and a reason otherwise.
+func (m *Move) judgeOpen(ctx context.Context, answer string) error {
+	bad, err := m.unproven(ctx)
+	if err != nil {
+		return err
+	}
+	reason, forced := strings.CutPrefix(answer, openAnyway)
+	switch {
+	case len(bad) == 0 && answer == procedure.Yes, forced && strings.TrimSpace(reason) != "":
+		return nil
+	case len(bad) == 0:
+		return errors.New("the answer is yes, or reset takes everything back")
+	}
+	return fmt.Errorf("the target does not open while tables are unequal (%s); the answer is %q and the reason, or reset", strings.Join(bad, "; "), openAnyway)
+}
+
+// unproven lists the tables whose verdict is not equal.
+func (m *Move) unproven(ctx context.Context) ([]string, error) {
+	var bad []string
+	for _, t := range of(m.tables, Uptime, Downtime) {
+		var p proof
+		if _, err := m.state.Document(ctx, downtimeProof(t), &p); err != nil {
+			return nil, err
+		}
+		switch {
+		case p.Verdict == "":
+			bad = append(bad, t.name+" was not compared")
+		case p.Verdict != Equal && len(p.Keys) > 0:
+			bad = append(bad, fmt.Sprintf("%s differs at %s", t.name, p.Keys[0]))
+		case p.Verdict != Equal:
+			bad = append(bad, t.name+" differs")
+		}
+	}
+	return bad, nil
+}

@@ -1,0 +1,248 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/internal/plan"
+	"github.com/whimbrel/whimbrel/internal/translate"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// examination is what the check phase finds out, part by part. The steps keep each part as a document; Check makes one of
+// its own and keeps nothing.
+type examination struct {
+	Schema  *schema.Schema
+	Facts   []surveyed
+	Choices []chosen
+}
+
+// surveyed are the facts of one table, as they are kept.
+type surveyed struct {
+	Table schema.Name
+	Facts []driver.Fact
+}
+
+// chosen is one table's class, as it is kept.
+type chosen struct {
+	Table  schema.Name
+	Class  plan.Class
+	Reason string
+}
+
+func (e *examination) facts() check.Facts {
+	facts := check.Facts{}
+	for _, s := range e.Facts {
+		facts[s.Table] = s.Facts
+	}
+	return facts
+}
+
+func (e *examination) classOf(name schema.Name) chosen {
+	for _, c := range e.Choices {
+		if c.Table == name {
+			return c
+		}
+	}
+	return chosen{Table: name, Class: plan.Skip}
+}
+
+// moves reports whether a table's rows are moved.
+func (e *examination) moves(name schema.Name) bool {
+	c := e.classOf(name).Class
+	return c == plan.Uptime || c == plan.Downtime
+}
+
+// settings finds what a side's server forbids or endangers.
+func (m *Move) settings(ctx context.Context, side driver.Side) ([]check.Finding, error) {
+	db, err := m.side(ctx, side)
+	if err != nil {
+		return nil, err
+	}
+	notices, err := db.Inspector.Settings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the settings of the %s: %w", side, err)
+	}
+	return check.Notices(notices), nil
+}
+
+// inspect reads the source's catalog and looks at the values of the tables that may move.
+func (m *Move) inspect(ctx context.Context, e *examination) ([]check.Finding, error) {
+	source, err := m.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e.Schema, err = source.Inspector.Inspect(ctx, m.config.Source.Schemas); err != nil {
+		return nil, fmt.Errorf("inspect the source: %w", err)
+	}
+	plan.Number(e.Schema.Tables)
+	if len(e.Schema.Tables) == 0 {
+		return []check.Finding{{Rule: "no-tables", Level: driver.Forbidden, Object: "source", Message: "has no table to move", Do: "Look at source.url and source.schemas."}}, nil
+	}
+	return m.survey(ctx, source, e)
+}
+
+// survey looks at the values of all tables, a few at a time.
+func (m *Move) survey(ctx context.Context, source *driver.Database, e *examination) ([]check.Finding, error) {
+	if source.Surveyor == nil {
+		return nil, nil
+	}
+	skipped := func(n schema.Name) bool {
+		for _, pattern := range m.config.Tables.Skip {
+			if plan.Match(pattern, n.Name) || plan.Match(pattern, n.String()) {
+				return true
+			}
+		}
+		return false
+	}
+	e.Facts = nil
+	var mu sync.Mutex
+	var found []check.Finding
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, max(m.config.Sessions.Source, 1))
+	for _, t := range e.Schema.Tables {
+		if skipped(t.Name) {
+			continue
+		}
+		limit <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-limit }()
+			facts, err := source.Surveyor.Survey(ctx, t)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				found = append(found, check.Denied(driver.Source, t.Name, "read the values", err, source.Dialect.Classify(err)))
+				return
+			}
+			e.Facts = append(e.Facts, surveyed{t.Name, facts})
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return found, nil
+}
+
+// classify gives every table its class. Only tables that are named as uptime tables are asked for gaps.
+func (m *Move) classify(ctx context.Context, e *examination, standard standardness) ([]check.Finding, error) {
+	w := plan.Wishes{Skip: m.config.Tables.Skip, Standard: bool(standard)}
+	for _, l := range m.config.Listed {
+		w.Uptime = append(w.Uptime, plan.Entry{Name: l.Name, File: l.Place})
+	}
+	choices, err := plan.Classify(e.Schema.Tables, w, nil)
+	if err != nil {
+		return nil, err
+	}
+	var found []check.Finding
+	if live := plan.Of(choices, plan.Uptime); len(live) > 0 {
+		if found, err = m.gaps(ctx, e, live); err != nil {
+			return nil, err
+		}
+		if choices, err = plan.Classify(e.Schema.Tables, w, check.NotLive(found)); err != nil {
+			return nil, err
+		}
+	}
+	e.Choices = nil
+	for _, c := range choices {
+		e.Choices = append(e.Choices, chosen{c.Table.Name, c.Class, c.Reason})
+	}
+	return append(found, plan.Findings(choices, w)...), nil
+}
+
+// standardness says that the procedure has no uptime tables.
+type standardness bool
+
+// gaps asks for the blind spots of capture on the tables that are to be moved live.
+func (m *Move) gaps(ctx context.Context, e *examination, live []*schema.Table) ([]check.Finding, error) {
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := check.LiveRoles(source, target)
+	if check.Forbids(found) {
+		return found, nil
+	}
+	p, _ := translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{Schema: m.config.Target.Schema})
+	for _, t := range live {
+		pair := p.Pair(t.Name)
+		if pair == nil {
+			continue
+		}
+		notices, err := source.Capturer.Gaps(ctx, t, pair.Load.Source)
+		if err != nil {
+			return nil, fmt.Errorf("look for blind spots of capture on %s: %w", t.Name, err)
+		}
+		found = append(found, check.Notices(notices)...)
+	}
+	return found, nil
+}
+
+// translate makes the plan of the target, and finds what would be lost and what is in the way there.
+func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, []check.Finding, error) {
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, found := m.planned(source, target, e)
+	schemas := append([]string{}, p.Schemas...)
+	for _, q := range p.Pairs {
+		schemas = appendNew(schemas, q.Target.Name.Schema)
+	}
+	there, err := target.Inspector.Inspect(ctx, schemas)
+	if err != nil {
+		return nil, nil, fmt.Errorf("inspect the target: %w", err)
+	}
+	found = append(found, check.Roles(source, target)...)
+	found = append(found, check.Versions(source.Info, target.Info)...)
+	found = append(found, check.SameDatabase(source.Info, target.Info, p.Source(e.Schema).Tables, there)...)
+	for _, q := range p.Pairs {
+		if there.Table(q.Target.Name) != nil {
+			found = append(found, check.Finding{Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
+				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database."})
+		}
+		if m.levelOf(q.Source) == Sample {
+			found = append(found, check.Finding{Rule: "sample", Level: driver.Lossy, Table: q.Source.Name,
+				Message: "is compared by a sample of its rows only", Do: "Take it out of verify.levels to have every row compared."})
+		}
+	}
+	return p, found, nil
+}
+
+func (m *Move) planned(source, target *driver.Database, e *examination) (*translate.Plan, []check.Finding) {
+	return translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{
+		Schema: m.config.Target.Schema, Moved: e.moves, Facts: e.facts(),
+	})
+}
+
+func appendNew(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+// large is the size from which a table is compared in the uptime by default.
+const large = 256 << 20
+
+// levelOf is the level at which a table is proven.
+func (m *Move) levelOf(t *schema.Table) Level {
+	level, longest := Level(""), -1
+	for pattern, l := range m.config.Verify.Levels {
+		if (plan.Match(pattern, t.Name.Name) || plan.Match(pattern, t.Name.String())) && len(pattern) > longest {
+			level, longest = l, len(pattern)
+		}
+	}
+	switch {
+	case level != "":
+		return level
+	case plan.Size(t) >= large:
+		return FullUptimeChanged
+	}
+	return FullDowntime
+}

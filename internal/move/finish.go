@@ -1,0 +1,49 @@
+package move
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+)
+
+// openTarget lets everybody write to the target's tables. Again: does nothing.
+func (m *Move) openTarget(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil || target.Guard == nil {
+		return err
+	}
+	for _, t := range m.tables {
+		if err := target.Guard.Open(ctx, t.target); err != nil {
+			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
+		}
+		failpoint.Hit("guard.open.after")
+	}
+	return nil
+}
+
+// startApplication runs the operator's start command.
+func (m *Move) startApplication(ctx context.Context) error {
+	return command(ctx, m.config.Dir, m.config.Application.Start, nil)
+}
+
+// proveConstraints makes the target check foreign keys and checks over the rows that were moved. Again: checks again.
+func (m *Move) proveConstraints(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	return each(ctx, m.tables, 1, func(ctx context.Context, t *table) error {
+		_, prove := target.Dialect.CreateConstraints(t.target)
+		return run(ctx, target, prove)
+	})
+}
+
+// clearAway removes capture at the source and the book at the target. The gate stays: nobody writes to the old source by
+// mistake. Again: does nothing.
+func (m *Move) clearAway(ctx context.Context) error {
+	if err := m.removeCapture(ctx); err != nil {
+		return err
+	}
+	return m.releaseTarget(ctx)
+}

@@ -1,0 +1,238 @@
+// Package move is one move from a source to a target: the story it follows (story.go), the configuration (config.go), and
+// what each step of the story does. The steps call load, replay and verify for rows, translate, check and plan for the
+// rest; procedure decides which step is next.
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/state"
+)
+
+// Move is a move that is open. Its methods may be called from several goroutines; Run, Repeat, Reset and Verify by one at a
+// time.
+type Move struct {
+	config  *Config
+	state   *state.State
+	drivers []driver.Driver
+	log     *slog.Logger
+
+	engine   *procedure.Engine
+	sides    sides
+	board    *board
+	replays  replays
+	indexing chan struct{} // bounds the index builds at one time
+
+	plan   *blueprint // nil before translate
+	tables []*table   // of the move, in the order they are loaded
+}
+
+var (
+	_ Conductor = (*Move)(nil)
+	_ Desk      = (*Move)(nil)
+	_ Prover    = (*Move)(nil)
+)
+
+// Open returns the move that a configuration and a state make. It opens no database: that is done when a step needs it.
+func Open(ctx context.Context, s Setup) (*Move, error) {
+	m := &Move{
+		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(),
+		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)),
+	}
+	engine, err := procedure.New(ctx, Procedures(), m.actions(), s.State, m.tell)
+	if err != nil {
+		return nil, err
+	}
+	m.engine = engine
+	return m, nil
+}
+
+// tell logs what the journal notes.
+func (m *Move) tell(e procedure.Entry) {
+	switch e.Event {
+	case procedure.Failed:
+		m.log.Error("failed", "step", e.Step, "error", e.Detail)
+	case procedure.Asked:
+		m.log.Info("asks", "step", e.Step)
+	default:
+		m.log.Info(string(e.Event), "step", e.Step)
+	}
+}
+
+// actions bind what the steps do to their names. Read beside story.go, which says what is true afterwards.
+func (m *Move) actions() procedure.Actions {
+	return procedure.Actions{
+		"check-source":    {Do: m.checkSource},
+		"check-target":    {Do: m.checkTarget},
+		"inspect":         {Do: m.inspectSource},
+		"classify":        {Do: m.classifyTables, Undo: m.forgetClasses},
+		"translate":       {Do: m.translateTables},
+		"accept-findings": {Do: m.acceptFindings, Tell: m.tellFindings},
+
+		"shut-target":     {Do: m.shutTarget, Undo: m.releaseTarget},
+		"create-tables":   {Do: m.createTables, Undo: m.dropTables},
+		"install-capture": {Do: m.installCapture, Undo: m.removeCapture},
+
+		"load-uptime":   {Do: m.loadUptime},
+		"build-indexes": {Do: m.buildIndexes},
+		"replay":        {Do: m.replayUptime, Ready: m.replayReady},
+		"verify-uptime": {Do: m.verifyUptime, Ready: m.verifyReady},
+
+		"confirm-downtime":  {Tell: m.tellDowntime},
+		"stop-application":  {Do: m.stopApplication, Undo: m.startSource},
+		"shut-source":       {Do: m.shutSource, Undo: m.reopenSource},
+		"drain":             {Do: m.drain},
+		"load-rest":         {Do: m.loadRest},
+		"set-sequences":     {Do: m.setSequences},
+		"add-constraints":   {Do: m.addConstraints},
+		"verify-downtime":   {Do: m.verifyDowntime},
+		"confirm-open":      {Tell: m.tellOpen, Judge: m.judgeOpen},
+		"open-target":       {Do: m.openTarget},
+		"start-application": {Do: m.startApplication},
+
+		"prove-constraints": {Do: m.proveConstraints},
+		"remove-capture":    {Do: m.clearAway},
+		"report":            {Do: m.writeReport},
+	}
+}
+
+// Run goes on from where the journal says the move stands. See Conductor.
+func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcome, error) {
+	return m.conduct(ctx, func() (procedure.Outcome, error) { return m.engine.Run(ctx, m.config.Procedure, q) })
+}
+
+// Repeat does a step again and then goes on. See Conductor.
+func (m *Move) Repeat(ctx context.Context, step string, q procedure.Questions) (procedure.Outcome, error) {
+	return m.conduct(ctx, func() (procedure.Outcome, error) { return m.engine.Repeat(ctx, step, q) })
+}
+
+// conduct resumes, goes on, and writes the report, whatever came of it.
+func (m *Move) conduct(ctx context.Context, do func() (procedure.Outcome, error)) (procedure.Outcome, error) {
+	if err := m.resume(ctx); err != nil {
+		return procedure.Failure, err
+	}
+	outcome, err := do()
+	return outcome, errors.Join(err, m.writeReport(context.WithoutCancel(ctx)))
+}
+
+// resume brings back what an earlier process knew: the tables, from what was examined, and how far they are, from the
+// journal. Again: the same.
+func (m *Move) resume(ctx context.Context) error {
+	p := m.engine.Position()
+	if at, ok := p.At("translate"); !ok || at.State != procedure.Complete || p.State == procedure.Complete {
+		return nil
+	}
+	e, err := m.examination(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.lay(ctx, e); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	for step, stage := range map[string]Stage{"load-uptime": Indexing, "build-indexes": Replaying} {
+		if at, _ := p.At(step); at.State != procedure.Complete {
+			continue
+		}
+		for _, t := range of(m.tables, Uptime) {
+			m.board.change(t.name, func(p *progress) {
+				if !p.reached(stage) {
+					p.stage = stage
+				}
+			})
+		}
+	}
+	return m.restoreCounts(ctx)
+}
+
+// Reset takes everything back. See Conductor.
+func (m *Move) Reset(ctx context.Context) error {
+	if err := m.resume(ctx); err != nil {
+		return err
+	}
+	if at, ok := m.engine.Position().At("shut-target"); ok && at.State != procedure.NotBegun && !m.engine.Position().Final() {
+		if err := m.quieten(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.engine.Reset(ctx); err != nil {
+		return err
+	}
+	m.tables, m.plan = nil, nil
+	return m.state.Forget(ctx)
+}
+
+// quieten makes sure that no process of this move, however late, writes to the target any more. A ledger that is not there
+// has nobody to quieten.
+func (m *Move) quieten(ctx context.Context) error {
+	run, err := m.state.Run(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	if err := target.Ledger.Prepare(ctx, run); err != nil {
+		return fmt.Errorf("find the ledger: %w", err)
+	}
+	_, err = m.takeOver(ctx)
+	return err
+}
+
+// Answer answers the open question of a step. See Desk.
+func (m *Move) Answer(ctx context.Context, step, answer string) error {
+	return m.engine.Answer(ctx, step, answer)
+}
+
+// Check finds what would go wrong. See Prover.
+func (m *Move) Check(ctx context.Context) ([]Finding, error) {
+	var all []check.Finding
+	for _, side := range []driver.Side{driver.Source, driver.Target} {
+		found, err := m.settings(ctx, side)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	e := &examination{}
+	found, err := m.inspect(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, found...)
+	if found, err = m.classify(ctx, e, standardness(m.procedure() == Standard().Name)); err != nil {
+		return nil, err
+	}
+	all = append(all, found...)
+	if _, found, err = m.translate(ctx, e); err != nil {
+		return nil, err
+	}
+	return check.Sort(append(all, found...)), nil
+}
+
+// Verify compares every table in full as both sides are now. See Prover.
+func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
+	if m.tables == nil {
+		e, err := m.examination(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if e.Schema == nil || e.Choices == nil {
+			return nil, errors.New("there is nothing to compare yet: the move has not come past its check")
+		}
+		if err := m.lay(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.verifyDowntimeFully(ctx); err != nil {
+		return nil, err
+	}
+	r, err := m.Report(ctx)
+	return r.Tables, err
+}

@@ -1,0 +1,198 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// shutTarget makes our book at the target and takes it over. Again: does nothing.
+func (m *Move) shutTarget(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	run, err := m.state.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if err := target.Ledger.Prepare(ctx, run); err != nil {
+		return fmt.Errorf("prepare the ledger: %w", err)
+	}
+	failpoint.Hit("ledger.prepare.after")
+	_, err = m.takeOver(ctx)
+	return err
+}
+
+// releaseTarget takes the book away.
+func (m *Move) releaseTarget(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	return target.Ledger.Drop(ctx)
+}
+
+// createTables makes every table of the move at the target and shuts it to others. A table that was there before the first
+// call is not ours: it is an error, and is never dropped. Again: makes what is missing.
+func (m *Move) createTables(ctx context.Context) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.claim(ctx, target); err != nil {
+		return err
+	}
+	if err := run(ctx, target, m.plan.before(target)); err != nil {
+		return err
+	}
+	for _, t := range m.tables {
+		if err := run(ctx, target, target.Dialect.CreateTable(t.target)); err != nil {
+			return err
+		}
+		if target.Guard == nil {
+			continue
+		}
+		if err := target.Guard.Shut(ctx, t.target); err != nil {
+			return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
+		}
+	}
+	return nil
+}
+
+// claim notes that the tables to be made are ours, once it is seen that none of them is there.
+func (m *Move) claim(ctx context.Context, target *driver.Database) error {
+	var ours bool
+	if _, err := m.state.Document(ctx, "tables-are-ours", &ours); err != nil || ours {
+		return err
+	}
+	there, err := target.Inspector.Inspect(ctx, m.plan.targetSchemas())
+	if err != nil {
+		return fmt.Errorf("look for tables at the target: %w", err)
+	}
+	var taken []string
+	for _, t := range m.tables {
+		if there.Table(t.target.Name) != nil {
+			taken = append(taken, t.target.Name.String())
+		}
+	}
+	if len(taken) > 0 {
+		return fmt.Errorf("the target has tables of these names already: %s; drop or rename them, or name another schema", strings.Join(taken, ", "))
+	}
+	return m.state.SetDocument(ctx, "tables-are-ours", true)
+}
+
+// dropTables removes what createTables made.
+func (m *Move) dropTables(ctx context.Context) error {
+	var ours bool
+	if _, err := m.state.Document(ctx, "tables-are-ours", &ours); err != nil || !ours {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	for i := len(m.tables) - 1; i >= 0; i-- {
+		if err := run(ctx, target, target.Dialect.DropTable(m.tables[i].target)); err != nil {
+			return err
+		}
+	}
+	if err := run(ctx, target, m.plan.after(target)); err != nil {
+		return err
+	}
+	return m.state.DeleteDocument(ctx, "tables-are-ours")
+}
+
+// installCapture makes the source note each change to the uptime tables: triggers, one table at a time, then the wait for
+// every transaction that is older than they are; the fingerprints from before must then still hold (HAZARDS C6, C13).
+func (m *Move) installCapture(ctx context.Context) error {
+	source, err := m.source(ctx)
+	if err != nil {
+		return err
+	}
+	tables := of(m.tables, Uptime)
+	for _, t := range tables {
+		if err := m.captureOne(ctx, source, t); err != nil {
+			return err
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		return struct{}{}, source.Capturer.Settle(ctx, sources(tables), m.wait())
+	}); err != nil {
+		return fmt.Errorf("wait for transactions older than the triggers: %w", err)
+	}
+	for _, t := range tables {
+		if err := m.keepFingerprint(ctx, source, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Move) captureOne(ctx context.Context, source *driver.Database, t *table) error {
+	failpoint.Hit("capture.install.before")
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		return struct{}{}, source.Capturer.Install(ctx, t.source, t.loaded.source, m.wait())
+	}); err != nil {
+		return fmt.Errorf("install capture on %s: %w", t.name, err)
+	}
+	failpoint.Hit("capture.install.after")
+	now, err := source.Inspector.Inspect(ctx, []string{t.source.Name.Schema})
+	if err != nil {
+		return fmt.Errorf("look at %s again: %w", t.name, err)
+	}
+	if changed := differs(t.source, now.Table(t.source.Name)); changed != "" {
+		return fmt.Errorf("%s was altered since it was inspected (%s); reset and start again", t.name, changed)
+	}
+	return nil
+}
+
+// differs says in a clause how a table's columns are not what they were, empty when they are.
+func differs(was, is *schema.Table) string {
+	if is == nil {
+		return "it is gone"
+	}
+	if len(was.Columns) != len(is.Columns) {
+		return fmt.Sprintf("it had %d columns and has %d", len(was.Columns), len(is.Columns))
+	}
+	for i, c := range was.Columns {
+		if d := is.Columns[i]; c.Name != d.Name || c.Type.Raw != d.Type.Raw || c.Null != d.Null {
+			return fmt.Sprintf("column %s was %s and column %s is %s", c.Name, c.Type.Raw, d.Name, d.Type.Raw)
+		}
+	}
+	return ""
+}
+
+// removeCapture takes triggers and records away. Again: does nothing.
+func (m *Move) removeCapture(ctx context.Context) error {
+	source, err := m.source(ctx)
+	if err != nil {
+		return err
+	}
+	if source.Capturer == nil {
+		return nil
+	}
+	var errs []error
+	for _, t := range of(m.tables, Uptime) {
+		_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+			return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("remove capture from %s: %w", t.name, err))
+		}
+		failpoint.Hit("capture.remove.after")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return source.Capturer.Finish(ctx)
+}

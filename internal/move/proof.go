@@ -1,0 +1,248 @@
+package move
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/verify"
+	"github.com/whimbrel/whimbrel/row"
+)
+
+// shown is the most keys of a difference that are kept.
+const shown = 100
+
+// proof is a table's verdict, kept as a document.
+type proof struct {
+	Verdict   Verdict   `json:"verdict"`
+	Level     Level     `json:"level"`
+	At        time.Time `json:"at"`
+	Seconds   float64   `json:"seconds"`
+	SourceSum string    `json:"source_sum,omitempty"`
+	TargetSum string    `json:"target_sum,omitempty"`
+	Compared  int       `json:"compared,omitempty"` // changed keys compared in the downtime
+	Keys      []string  `json:"keys,omitempty"`
+	More      bool      `json:"more,omitempty"`
+}
+
+// Proofs of the uptime and of the downtime are kept apart: the latter counts.
+func uptimeProof(t *table) string   { return fmt.Sprintf("proof-uptime/%d", t.number) }
+func downtimeProof(t *table) string { return fmt.Sprintf("proof/%d", t.number) }
+
+// seed keys the sums of this run.
+func (m *Move) seed(ctx context.Context) (uint64, error) {
+	kept, err := m.state.Setting(ctx, "seed")
+	if err != nil {
+		return 0, err
+	}
+	if kept == "" {
+		var b [8]byte
+		_, _ = rand.Read(b[:])
+		kept = strconv.FormatUint(binary.BigEndian.Uint64(b[:]), 10)
+		if err := m.state.Set(ctx, "seed", kept); err != nil {
+			return 0, err
+		}
+	}
+	return strconv.ParseUint(kept, 10, 64)
+}
+
+// verifyUptime compares the uptime tables whose level asks for it while they live, each once in full, and then goes on
+// striking changed keys until the context ends with procedure.Over.
+func (m *Move) verifyUptime(ctx context.Context) error {
+	var large []*table
+	for _, t := range of(m.tables, Uptime) {
+		if t.level == FullUptimeChanged {
+			large = append(large, t)
+		}
+	}
+	for _, t := range large {
+		if err := m.proveLive(ctx, t); err != nil {
+			return over(ctx, err)
+		}
+	}
+	for {
+		for _, t := range large {
+			if err := m.strike(ctx, t); err != nil {
+				return over(ctx, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return over(ctx, context.Cause(ctx))
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// over is nil when the context ended because the step's end was reached, else err.
+func over(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), procedure.Over) {
+		return nil
+	}
+	return err
+}
+
+// proveLive compares one moving table in full. Again: does nothing when it was found equal.
+func (m *Move) proveLive(ctx context.Context, t *table) error {
+	running, err := m.following(ctx, t)
+	if err != nil {
+		return err
+	}
+	var kept proof
+	if _, err := m.state.Document(ctx, uptimeProof(t), &kept); err != nil || kept.Verdict == Equal {
+		return err
+	}
+	if err := m.note(ctx, t); err != nil {
+		return err
+	}
+	p, err := m.pair(ctx, t)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	tally, err := verify.Live(ctx, p, running, shown)
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", t.name, err)
+	}
+	failpoint.Hit("verify.table.after")
+	found := newProof(t, t.level, tally, began)
+	if err := m.state.SetDocument(ctx, uptimeProof(t), found); err != nil {
+		return err
+	}
+	if found.Verdict != Equal {
+		return fmt.Errorf("%s is not equal on both sides; the first differing key is %s; repeat verify-uptime to compare it again", t.name, found.Keys[0])
+	}
+	return nil
+}
+
+// note makes replay put the table's applied keys on the changed list, from now on and after a restart too.
+func (m *Move) note(ctx context.Context, t *table) error {
+	if err := m.state.Set(ctx, noteKey(t), "yes"); err != nil {
+		return err
+	}
+	t.noting.Store(true)
+	return nil
+}
+
+func noteKey(t *table) string { return fmt.Sprintf("noting/%d", t.number) }
+
+func (m *Move) strike(ctx context.Context, t *table) error {
+	running, err := m.following(ctx, t)
+	if err != nil {
+		return err
+	}
+	p, err := m.pair(ctx, t)
+	if err != nil {
+		return err
+	}
+	_, _, err = verify.Strike(ctx, p, running)
+	return err
+}
+
+// verifyReady returns when every table whose level asks for it was found equal while it lived.
+func (m *Move) verifyReady(ctx context.Context) error {
+	tables := of(m.tables, Uptime)
+	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
+		for t.level == FullUptimeChanged {
+			var kept proof
+			if _, err := m.state.Document(ctx, uptimeProof(t), &kept); err != nil || kept.Verdict == Equal {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		return nil
+	})
+}
+
+// verifyDowntime gives every table its verdict while nothing moves. A difference is a verdict and not an error.
+// Again: compares again.
+func (m *Move) verifyDowntime(ctx context.Context) error {
+	tables := of(m.tables, Uptime, Downtime)
+	return each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
+		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
+		found, err := m.prove(ctx, t)
+		if err != nil {
+			return err
+		}
+		if err := m.state.SetDocument(ctx, downtimeProof(t), found); err != nil {
+			return err
+		}
+		failpoint.Hit("verify.table.after")
+		m.board.change(t.name, func(p *progress) { p.stage = Proven })
+		return nil
+	})
+}
+
+// prove compares a still table at its level. What was proven in the uptime counts only if nothing was ever suspected.
+func (m *Move) prove(ctx context.Context, t *table) (proof, error) {
+	p, err := m.pair(ctx, t)
+	if err != nil {
+		return proof{}, err
+	}
+	var live proof
+	var seen mark
+	if _, err := m.state.Document(ctx, uptimeProof(t), &live); err != nil {
+		return proof{}, err
+	}
+	if _, err := m.state.Document(ctx, markKey(t), &seen); err != nil {
+		return proof{}, err
+	}
+	began := time.Now()
+	if t.level != FullUptimeChanged || live.Verdict != Equal || seen.Suspect != "" {
+		tally, err := verify.Compare(ctx, p, shown)
+		return newProof(t, FullDowntime, tally, began), err
+	}
+	found, compared, err := verify.Remainder(ctx, p, shown)
+	result := newProof(t, t.level, verify.Tally{Differing: found}, began)
+	result.Compared, result.SourceSum, result.TargetSum = compared, live.SourceSum, live.TargetSum
+	return result, err
+}
+
+func newProof(t *table, level Level, tally verify.Tally, began time.Time) proof {
+	p := proof{
+		Verdict: Equal, Level: level, At: time.Now().UTC(), Seconds: time.Since(began).Seconds(), More: tally.More,
+		SourceSum: tally.Source.String(), TargetSum: tally.Target.String(),
+	}
+	if !tally.Equal() {
+		p.Verdict = Different
+	}
+	for _, d := range tally.Differing {
+		p.Keys = append(p.Keys, readable(t, d))
+	}
+	return p
+}
+
+// readable writes a difference for people: its key, and how it differs. A table without a key shows a hash of the row.
+func readable(t *table, d verify.Difference) string {
+	if len(t.compared.source.Key) == 0 {
+		hi, lo := row.Seed(0).Hash(d.Key)
+		return fmt.Sprintf("row %016x%016x: %s", hi, lo, d.What)
+	}
+	cells, err := row.Key(d.Key).Cells()
+	if err != nil {
+		return fmt.Sprintf("%x: %s", d.Key, d.What)
+	}
+	text := ""
+	for i, c := range cells {
+		if i > 0 {
+			text += ", "
+		}
+		name := t.compared.source.Columns[t.compared.source.Key[i]].Column.Name
+		if c == nil {
+			text += name + " is NULL"
+			continue
+		}
+		text += fmt.Sprintf("%s %q", name, c)
+	}
+	return text + ": " + string(d.What)
+}

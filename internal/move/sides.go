@@ -1,0 +1,122 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+)
+
+// sides are the two databases, each opened when a step first needs it.
+type sides struct {
+	mu     sync.Mutex
+	opened map[driver.Side]*driver.Database
+	epoch  int64 // ours at the target; 0 before this process took over
+}
+
+// source returns the open source.
+func (m *Move) source(ctx context.Context) (*driver.Database, error) {
+	return m.side(ctx, driver.Source)
+}
+
+// target returns the open target.
+func (m *Move) target(ctx context.Context) (*driver.Database, error) {
+	return m.side(ctx, driver.Target)
+}
+
+// both returns both sides, open.
+func (m *Move) both(ctx context.Context) (source, target *driver.Database, err error) {
+	if source, err = m.source(ctx); err != nil {
+		return nil, nil, err
+	}
+	target, err = m.target(ctx)
+	return source, target, err
+}
+
+func (m *Move) side(ctx context.Context, s driver.Side) (*driver.Database, error) {
+	m.sides.mu.Lock()
+	defer m.sides.mu.Unlock()
+	if db := m.sides.opened[s]; db != nil {
+		return db, nil
+	}
+	db, err := m.openSide(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("open the %s: %w", s, err)
+	}
+	if m.sides.opened == nil {
+		m.sides.opened = map[driver.Side]*driver.Database{}
+	}
+	m.sides.opened[s] = db
+	return db, nil
+}
+
+func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, error) {
+	side, sessions := m.config.Source, m.config.Sessions.Source
+	if s == driver.Target {
+		side, sessions = m.config.Target, m.config.Sessions.Target
+	}
+	u, err := side.Resolve(m.config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	d := m.driverOf(u)
+	if d == nil {
+		return nil, fmt.Errorf("no database is known for URLs that begin with %s:", u.Scheme)
+	}
+	run, err := m.state.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, u, driver.Options{Side: s, Run: run, Sessions: sessions})
+}
+
+func (m *Move) driverOf(u *url.URL) driver.Driver {
+	i := slices.IndexFunc(m.drivers, func(d driver.Driver) bool { return slices.Contains(d.Schemes(), u.Scheme) })
+	if i < 0 {
+		return nil
+	}
+	return m.drivers[i]
+}
+
+// takeOver makes this process the only one that can write to the target and returns its epoch. The book must have been
+// prepared. Again: the same epoch; each process takes over once.
+func (m *Move) takeOver(ctx context.Context) (int64, error) {
+	target, err := m.target(ctx)
+	if err != nil {
+		return 0, err
+	}
+	m.sides.mu.Lock()
+	defer m.sides.mu.Unlock()
+	if m.sides.epoch > 0 {
+		return m.sides.epoch, nil
+	}
+	epoch, err := target.Ledger.TakeOver(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("take over the target: %w", err)
+	}
+	failpoint.Hit("ledger.takeover.after")
+	m.sides.epoch = epoch
+	return epoch, nil
+}
+
+// Close ends every session. Again: does nothing.
+func (m *Move) Close() error {
+	m.sides.mu.Lock()
+	defer m.sides.mu.Unlock()
+	var errs []error
+	for _, db := range m.sides.opened {
+		errs = append(errs, db.Close())
+	}
+	m.sides.opened, m.sides.epoch = nil, 0
+	return errors.Join(errs...)
+}
+
+// wait is how long others are waited for at the source.
+func (m *Move) wait() driver.Wait {
+	return driver.Wait{Lock: m.config.Wait.Lock, Settled: m.config.Wait.Settled}
+}

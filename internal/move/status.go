@@ -1,0 +1,206 @@
+package move
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/internal/plan"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+// Status describes the move as it stands now. See Desk.
+func (m *Move) Status(ctx context.Context) (Status, error) {
+	p := m.engine.Position()
+	now := time.Now()
+	run, source, target, err := m.names(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		At: now, Run: run, Procedure: m.procedure(), State: p.State, Source: source, Target: target,
+		Phases: phases(p, now), Forecast: m.forecast(ctx),
+	}
+	if at, ok := p.Current(); ok {
+		s.Phase, s.Step, s.Error = at.Phase, at.Step.Name, at.Error
+	}
+	if at, ok := p.Question(); ok {
+		s.Question = &Question{Step: at.Step.Name, Text: at.Step.Asks, Told: at.Told, Answers: m.engine.Answers(at.Step.Name), Since: at.Asked}
+	}
+	for _, t := range m.tables {
+		row := m.tableStatus(ctx, t, now)
+		s.Tables = append(s.Tables, row)
+		s.Totals.add(row)
+	}
+	return s, nil
+}
+
+func (t *Totals) add(row TableStatus) {
+	t.Rows += row.Rows
+	t.EstimatedRows += max(row.EstimatedRows, row.Rows)
+	t.Backlog += row.Backlog
+	t.LagSeconds = max(t.LagSeconds, row.LagSeconds)
+	if row.Stage == Loading {
+		t.RowsPerSecond += row.RowsPerSecond
+		t.BytesPerSecond += row.BytesPerSecond
+	}
+}
+
+func (m *Move) tableStatus(ctx context.Context, t *table, now time.Time) TableStatus {
+	p, _ := m.board.of(t.name)
+	row := TableStatus{
+		Name: t.name, Class: t.class, Stage: p.stage, Rows: p.rows, EstimatedRows: t.source.Rows, Captured: p.captured,
+		Replayed: p.replayed, Backlog: p.backlog, LagSeconds: p.lag.Seconds(),
+	}
+	if !p.began.IsZero() {
+		end := p.last
+		if p.stage == Loading {
+			end = now
+		}
+		if spent := end.Sub(p.began).Seconds(); spent > 0 {
+			row.RowsPerSecond, row.BytesPerSecond = float64(p.rows)/spent, float64(p.bytes)/spent
+		}
+	}
+	if p.err != nil {
+		row.Error = p.err.Error()
+	}
+	var kept proof
+	if found, err := m.state.Document(ctx, downtimeProof(t), &kept); err == nil && found {
+		row.Verdict = kept.Verdict
+	}
+	return row
+}
+
+func (m *Move) names(ctx context.Context) (run, source, target string, err error) {
+	if run, err = m.state.Run(ctx); err != nil {
+		return "", "", "", err
+	}
+	if source, err = m.state.Setting(ctx, "name-source"); err != nil {
+		return "", "", "", err
+	}
+	target, err = m.state.Setting(ctx, "name-target")
+	return run, source, target, err
+}
+
+// phases tells the steps of a position as a report does.
+func phases(p procedure.Position, now time.Time) []PhaseReport {
+	var all []PhaseReport
+	var begun, ended time.Time
+	for _, at := range p.Steps {
+		if len(all) == 0 || all[len(all)-1].Name != at.Phase {
+			all, begun, ended = append(all, PhaseReport{Name: at.Phase}), time.Time{}, time.Time{}
+		}
+		phase := &all[len(all)-1]
+		spent, end := at.Spent, at.Ended
+		if !at.Running.IsZero() {
+			spent, end = spent+now.Sub(at.Running), now
+		}
+		phase.Steps = append(phase.Steps, StepReport{Name: at.Step.Name, State: at.State, Seconds: spent.Seconds(), Times: at.Times, Error: at.Error})
+		if begun.IsZero() {
+			begun = at.Begun
+		}
+		if end.After(ended) {
+			ended = end
+		}
+		if !begun.IsZero() && ended.After(begun) {
+			phase.Seconds = ended.Sub(begun).Seconds()
+		}
+	}
+	return all
+}
+
+// forecast says what the downtime would take now, nil before the tables are known.
+func (m *Move) forecast(context.Context) *Forecast {
+	if len(m.tables) == 0 {
+		return nil
+	}
+	var choices []plan.Choice
+	for _, t := range m.tables {
+		choices = append(choices, plan.Choice{Table: t.source, Class: plan.Class(t.class)})
+	}
+	f := plan.Predict(choices, plan.Profile{}, m.writers())
+	return &Forecast{DowntimeSeconds: f.Downtime.Seconds(), Why: f.Basis()}
+}
+
+// Report describes the move so far. See Prover.
+func (m *Move) Report(ctx context.Context) (Report, error) {
+	p := m.engine.Position()
+	now := time.Now()
+	run, source, target, err := m.names(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{Run: run, Procedure: m.procedure(), State: p.State, Source: source, Target: target, Started: p.Begun, Phases: phases(p, now)}
+	end := now
+	if !p.Ended.IsZero() {
+		end = p.Ended
+		r.Ended = &end
+	}
+	if !p.Begun.IsZero() {
+		r.Seconds = end.Sub(p.Begun).Seconds()
+	}
+	r.DowntimeSeconds = downtimeSeconds(p, now)
+	for _, at := range p.Steps {
+		if at.Answer != "" {
+			r.Consents = append(r.Consents, Consent{Step: at.Step.Name, At: at.Ended, Told: at.Told, Answer: at.Answer})
+		}
+		if at.State == procedure.Broken {
+			r.Error = at.Error
+		}
+	}
+	if r.Tables, err = m.tableReports(ctx); err != nil {
+		return r, err
+	}
+	found, err := m.findings(ctx)
+	for _, f := range found {
+		r.Findings = append(r.Findings, findingReport(f))
+	}
+	return r, err
+}
+
+func findingReport(f check.Finding) FindingReport {
+	r := FindingReport{Rule: f.Rule, Level: string(f.Level), Column: f.Column, Message: f.Message, Do: f.Do}
+	if f.Table.Name != "" {
+		r.Table = f.Table.String()
+	}
+	if f.Object != "" {
+		r.Message = f.Object + " " + r.Message
+	}
+	if f.Detail != "" {
+		r.Message += " (" + f.Detail + ")"
+	}
+	return r
+}
+
+// downtimeSeconds is from stop-application's begin to start-application's end, or until now.
+func downtimeSeconds(p procedure.Position, now time.Time) float64 {
+	stop, _ := p.At("stop-application")
+	if stop.Begun.IsZero() {
+		return 0
+	}
+	if start, _ := p.At("start-application"); !start.Ended.IsZero() {
+		return start.Ended.Sub(stop.Begun).Seconds()
+	}
+	return now.Sub(stop.Begun).Seconds()
+}
+
+// writeReport writes report.json beside what the move remembers. Again: replaces it.
+func (m *Move) writeReport(ctx context.Context) error {
+	r, err := m.Report(ctx)
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	path := filepath.Join(m.state.Dir(), "report.json")
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,290 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/replay"
+	"github.com/whimbrel/whimbrel/internal/state"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// loadUptime brings every range of every uptime table in. Again: those that are not in the ledger.
+func (m *Move) loadUptime(ctx context.Context) error {
+	return m.load(ctx, of(m.tables, Uptime), func(ctx context.Context, t *table) error {
+		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
+		return nil
+	})
+}
+
+// load loads tables and calls in for each whose last range is in.
+func (m *Move) load(ctx context.Context, tables []*table, in func(context.Context, *table) error) error {
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	w := &loading{m: m, in: in, tables: map[*load.Table]*table{}}
+	var todo []*load.Table
+	for _, t := range tables {
+		l, err := m.remaining(ctx, t)
+		if err != nil {
+			return fmt.Errorf("plan the ranges of %s: %w", t.name, err)
+		}
+		w.tables[l] = t
+		todo = append(todo, l)
+	}
+	return load.Tables(ctx, todo, epoch, m.writers, w)
+}
+
+// writers is how many ranges are loaded at one time.
+func (m *Move) writers() int {
+	n := min(m.config.Sessions.Source, m.config.Sessions.Target)
+	m.sides.mu.Lock()
+	defer m.sides.mu.Unlock()
+	for s, db := range m.sides.opened {
+		limit := db.Info.Limits.Readers
+		if s == driver.Target {
+			limit = db.Info.Limits.Writers
+		}
+		if limit > 0 {
+			n = min(n, limit)
+		}
+	}
+	return max(n, 1)
+}
+
+// remaining returns a table with the ranges of its plan that are not in the ledger. The plan is made and kept before the
+// first range is read (HAZARDS C16).
+func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
+	from, to, err := m.ends(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	count, planned, err := m.state.Planned(ctx, t.number)
+	if err != nil {
+		return nil, err
+	}
+	if !planned {
+		if count, err = m.state.SavePlan(ctx, t.number, numbered(from.Database.Splitter.Split(ctx, t.source, t.loaded.source, t.rows))); err != nil {
+			return nil, err
+		}
+	}
+	done, err := to.Database.Ledger.Ranges(ctx, t.target)
+	if err != nil {
+		return nil, err
+	}
+	l := &load.Table{From: from, To: to, Planned: count}
+	for r, err := range m.state.Ranges(ctx, t.number) {
+		if err != nil {
+			return nil, err
+		}
+		if _, in := done[r.Number]; !in {
+			l.Ranges = append(l.Ranges, r)
+		}
+	}
+	m.board.change(t.name, func(p *progress) {
+		p.stage, p.rows = Loading, 0
+		for rows := range maps.Values(done) {
+			p.rows += rows
+		}
+	})
+	return l, nil
+}
+
+// numbered gives the ranges of a plan their places, from 1.
+func numbered(ranges func(func(row.Range, error) bool)) func(func(row.Range, error) bool) {
+	return func(yield func(row.Range, error) bool) {
+		n := 0
+		for r, err := range ranges {
+			n++
+			r.Number = n
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// loading is told what a load does.
+type loading struct {
+	m      *Move
+	in     func(context.Context, *table) error
+	tables map[*load.Table]*table
+}
+
+// RangeIn counts.
+func (w *loading) RangeIn(l *load.Table, r load.Result) {
+	t := w.tables[l]
+	w.m.board.rangeIn(t.name, r)
+	if err := w.m.state.Add(context.Background(), state.Count{Table: t.number, Name: countRows, By: r.Rows}, state.Count{Table: t.number, Name: countBytes, By: r.Bytes},
+		state.Count{Table: t.number, Name: countLoad, By: r.Elapsed.Milliseconds()}); err != nil {
+		w.m.log.Warn("counters were not kept", "table", t.name, "error", err)
+	}
+}
+
+// TableIn passes it on.
+func (w *loading) TableIn(ctx context.Context, l *load.Table) error { return w.in(ctx, w.tables[l]) }
+
+// TableStopped shows it.
+func (w *loading) TableStopped(l *load.Table, err error) {
+	t := w.tables[l]
+	w.m.board.stop(t.name, err)
+	w.m.log.Error("table stopped", "table", t.name, "error", err)
+}
+
+// buildIndexes gives each uptime table its keys as soon as it is loaded. Again: those that are missing.
+func (m *Move) buildIndexes(ctx context.Context) error {
+	tables := of(m.tables, Uptime)
+	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
+		if err := m.until(ctx, t, Indexing); err != nil {
+			return err
+		}
+		if err := m.index(ctx, t); err != nil {
+			return err
+		}
+		m.board.change(t.name, func(p *progress) {
+			if p.stage == Indexing {
+				p.stage = Replaying
+			}
+		})
+		return nil
+	})
+}
+
+// index makes a table's keys. The ranges of an uptime table were read while rows moved, so one unique value may be there
+// twice: those rows are parted first and read again by replay (HAZARDS C18).
+func (m *Move) index(ctx context.Context, t *table) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	if t.class == Uptime && target.Applier != nil {
+		for _, k := range t.target.Uniques {
+			if err := m.part(ctx, target, t, k, epoch); err != nil {
+				return err
+			}
+		}
+	}
+	m.indexing <- struct{}{}
+	defer func() { <-m.indexing }()
+	for _, s := range target.Dialect.CreateKeys(t.target) {
+		if err := run(ctx, target, []driver.Statement{s}); err != nil {
+			return err
+		}
+		failpoint.Hit("index.build.after")
+	}
+	return nil
+}
+
+func (m *Move) part(ctx context.Context, target *driver.Database, t *table, k *schema.Key, epoch int64) error {
+	rows, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) {
+		return target.Applier.Part(ctx, t.target, t.loaded.target, k, epoch)
+	})
+	if err != nil {
+		return fmt.Errorf("part the rows that share a value of key %s: %w", k.Name, err)
+	}
+	if rows > 0 {
+		m.log.Info("rows that moved during the load are read again", "table", t.name, "key", k.Name, "rows", rows)
+	}
+	return nil
+}
+
+// replayUptime follows each uptime table from when its keys are there until the context ends with procedure.Over. A table
+// that can not be followed is stopped, and the others go on.
+func (m *Move) replayUptime(ctx context.Context) error {
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	limit := make(chan struct{}, m.writers())
+	var wg sync.WaitGroup
+	wg.Go(func() { m.watch(ctx) })
+	for _, t := range of(m.tables, Uptime) {
+		wg.Go(func() {
+			err := m.follow(ctx, t, epoch, limit)
+			if err != nil && ctx.Err() == nil {
+				m.board.stop(t.name, err)
+				m.log.Error("table stopped", "table", t.name, "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	if errors.Is(context.Cause(ctx), procedure.Over) {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan struct{}) error {
+	if err := m.until(ctx, t, Replaying); err != nil {
+		return err
+	}
+	from, to, err := m.ends(ctx, t)
+	if err != nil {
+		return err
+	}
+	lane := replay.NewLane(from, to, epoch)
+	lane.Note = t.noting.Load
+	running := replay.NewTable(lane, limit)
+	m.replays.set(t, running)
+	m.board.change(t.name, func(p *progress) { p.stage = Following })
+	var wg sync.WaitGroup
+	stop, cancel := context.WithCancel(ctx)
+	wg.Go(func() { m.measure(stop, t, running) })
+	err = running.Run(ctx)
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// measure keeps the board's picture of one table's replay, once a second.
+func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
+	kept := int64(0)
+	for {
+		source, err := m.source(ctx)
+		if err != nil {
+			return
+		}
+		backlog, err := source.Recorder.Backlog(ctx, t.source)
+		replayed := running.Replayed.Load()
+		if err == nil {
+			m.board.change(t.name, func(p *progress) {
+				p.backlog, p.lag, p.replayed, p.captured = backlog.Entries, backlog.Oldest, replayed, replayed+backlog.Entries
+			})
+		}
+		if replayed > kept {
+			if err := m.state.Add(context.WithoutCancel(ctx), state.Count{Table: t.number, Name: countReplayed, By: replayed - kept}); err == nil {
+				kept = replayed
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// replayReady returns when every uptime table has been loaded and followed to the end of its record once.
+func (m *Move) replayReady(ctx context.Context) error {
+	tables := of(m.tables, Uptime)
+	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
+		if err := m.until(ctx, t, Following); err != nil {
+			return err
+		}
+		return m.replays.get(t).CaughtUp(ctx)
+	})
+}

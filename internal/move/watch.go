@@ -1,0 +1,91 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// mark is what has been seen of a table beside its rows.
+type mark struct {
+	Print   string `json:"print"`             // the fingerprint that holds
+	Suspect string `json:"suspect,omitempty"` // why changes may have been hidden: the table is then compared in full in the downtime
+}
+
+func markKey(t *table) string { return fmt.Sprintf("fingerprint/%d", t.number) }
+
+// keepFingerprint notes how the table is now.
+func (m *Move) keepFingerprint(ctx context.Context, source *driver.Database, t *table) error {
+	if source.Watcher == nil {
+		return nil
+	}
+	print, err := source.Watcher.Fingerprint(ctx, t.source)
+	if err != nil {
+		return fmt.Errorf("take the fingerprint of %s: %w", t.name, err)
+	}
+	return m.state.SetDocument(ctx, markKey(t), mark{Print: print})
+}
+
+// watch looks at each uptime table's fingerprint every ten seconds while the table is followed, until the context ends.
+func (m *Move) watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Second):
+		}
+		for _, t := range of(m.tables, Uptime) {
+			if p, _ := m.board.of(t.name); p.stage != Following {
+				continue
+			}
+			if err := m.examine(ctx, t); err != nil && ctx.Err() == nil {
+				m.log.Error("table stopped", "table", t.name, "error", err)
+				m.board.stop(t.name, err)
+			}
+		}
+	}
+}
+
+// examine compares a table's fingerprint with the one that holds. Where changes may have been hidden, every key is read
+// again and the table is compared in full later; where the table is not the same any more, it is an error. The new
+// fingerprint holds only when what it asked for is done. Again: finds nothing new.
+func (m *Move) examine(ctx context.Context, t *table) error {
+	source, err := m.source(ctx)
+	if err != nil || source.Watcher == nil {
+		return err
+	}
+	var was mark
+	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
+		return err
+	}
+	print, err := source.Watcher.Fingerprint(ctx, t.source)
+	if err != nil {
+		return fmt.Errorf("take the fingerprint of %s: %w", t.name, err)
+	}
+	verdict, why := source.Watcher.Judge(was.Print, print)
+	switch verdict {
+	case driver.Invalid:
+		return fmt.Errorf("%s was altered during the move (%s), so its copy can not be followed any more; reset and start again, or move it in the downtime", t.name, why)
+	case driver.Suspect:
+		m.log.Warn("changes may have been hidden: every key is read again", "table", t.name, "why", why)
+		was.Suspect = why
+		if err := m.state.SetDocument(ctx, markKey(t), was); err != nil {
+			return err
+		}
+		running, err := m.following(ctx, t)
+		if err != nil {
+			return err
+		}
+		running.Reread()
+		if err := running.CaughtUp(ctx); err != nil {
+			return err
+		}
+	}
+	if print == was.Print {
+		return nil
+	}
+	was.Print = print
+	return m.state.SetDocument(ctx, markKey(t), was)
+}
