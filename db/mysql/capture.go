@@ -1,0 +1,328 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// events are what a row trigger can stand on.
+var events = []string{"INSERT", "UPDATE", "DELETE"}
+
+// trigger is one of our triggers.
+type trigger struct{ name, when, event, body string }
+
+func (d *database) record(t *schema.Table) string { return d.own("record_" + strconv.Itoa(t.Number)) }
+
+func keyName(i int) string { return "k" + strconv.Itoa(i+1) }
+
+// recorders are the triggers that note the keys of changed rows: the new key, and the old one too where it is not byte
+// for byte the same (HAZARDS 26). They run after the row is changed, with what the application's triggers made of it.
+func (d *database) recorders(t *schema.Table, key []keyColumn) []trigger {
+	columns := make([]string, len(key))
+	for i := range key {
+		columns[i] = keyName(i)
+	}
+	note := func(row string) string {
+		values := make([]string, len(key))
+		for i, k := range key {
+			values[i] = row + "." + quote(k.name)
+		}
+		return "INSERT INTO " + d.record(t) + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")"
+	}
+	var same []string
+	for _, k := range key {
+		q := quote(k.name)
+		same = append(same, "CAST(OLD."+q+" AS BINARY) <=> CAST(NEW."+q+" AS BINARY)")
+	}
+	update := "BEGIN IF NOT (" + strings.Join(same, " AND ") + ") THEN " + note("OLD") + "; END IF; " + note("NEW") + "; END"
+	n := strconv.Itoa(t.Number)
+	return []trigger{
+		{"whimbrel_insert_" + n, "AFTER", "INSERT", note("NEW")},
+		{"whimbrel_update_" + n, "AFTER", "UPDATE", update},
+		{"whimbrel_delete_" + n, "AFTER", "DELETE", note("OLD")},
+	}
+}
+
+// Gaps names what the triggers of one table can not see.
+func (d *database) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]driver.Notice, error) {
+	var all []driver.Notice
+	add := func(rule string, level driver.Level, message, do string) {
+		all = append(all, driver.Notice{Rule: rule, Level: level, Table: t.Name, Message: message, Do: do})
+	}
+	const downtime = "Leave it a downtime table."
+	if len(s.Key) == 0 || t.LiveKey() == nil {
+		add("no-key", driver.NotLive, "The table has no primary key and no unique key whose columns are all NOT NULL.", "Give it one, or leave it a downtime table.")
+	}
+	if e := t.Options.Engine; e != "" && !strings.EqualFold(e, "InnoDB") {
+		add("engine", driver.NotLive, "The engine "+e+" keeps rows of transactions that were rolled back.", "Convert it to InnoDB, or leave it a downtime table.")
+	}
+	for _, k := range t.Foreign {
+		if k.OnDelete.Moves() || k.OnUpdate.Moves() {
+			add("cascade", driver.NotLive, "The foreign key "+k.Name+" changes rows of this table without firing its triggers.", downtime)
+		}
+	}
+	for _, c := range keyColumns(s) {
+		if c.typ.Kind == row.Float32 || c.typ.Kind == row.Float64 {
+			add("float-key", driver.NotLive, "The key column "+c.name+" is a floating-point number, which can not be found again by its value.", downtime)
+		}
+	}
+	if t.Options.Versioned {
+		add("versioned", driver.Note, "The table is system-versioned: its current rows are captured, its history is not.", "Take the history over by hand if it is needed.")
+	}
+	if t.Options.Partitioned {
+		add("partition", driver.Note, "TRUNCATE, DROP and EXCHANGE PARTITION fire no trigger; the table's fingerprint shows them.", "Do not change partitions during the move.")
+	}
+	add("truncate", driver.Note, "TRUNCATE fires no trigger; the table's fingerprint shows it, and the table is then compared in full.", "Do not truncate it during the move.")
+	return all, nil
+}
+
+// Install makes the record first and then the triggers.
+func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
+	key := keyColumns(s)
+	if len(key) == 0 {
+		return fmt.Errorf("capture %s: the table has no key", t.Name)
+	}
+	columns := []string{"seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", "at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP"}
+	for i, k := range key {
+		c := schema.Column{Name: keyName(i), Type: k.typ}
+		if k.typ.Kind == row.JSON {
+			c.Type.Kind = row.Text
+		}
+		columns = append(columns, d.dialect.column(t, &c, false))
+	}
+	err := d.control.with(ctx, func(ses *session) error {
+		for _, sql := range []string{
+			"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
+			"CREATE TABLE IF NOT EXISTS " + d.own("mark") + " (slot INT NOT NULL PRIMARY KEY, number BIGINT NOT NULL) ENGINE=InnoDB",
+			"INSERT IGNORE INTO " + d.own("mark") + " VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0),(10,0),(11,0),(12,0),(13,0),(14,0),(15,0)",
+			"CREATE TABLE IF NOT EXISTS " + d.record(t) + " (" + strings.Join(columns, ", ") + ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
+		} {
+			if err := ses.run(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return d.raise(ctx, ses, t, d.recorders(t, key), w)
+	})
+	if err != nil {
+		return fmt.Errorf("capture %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// raise makes triggers that are not there, and makes anew those that are other than they should be. It waits w.Lock for
+// the table, then gives up, because behind a waiting CREATE TRIGGER everybody waits (HAZARDS 74).
+func (d *database) raise(ctx context.Context, s *session, t *schema.Table, triggers []trigger, w driver.Wait) error {
+	there, err := d.triggers(ctx, s, t)
+	if err != nil {
+		return err
+	}
+	if err := patience(ctx, s, w); err != nil {
+		return err
+	}
+	home := quote(orElse(t.Name.Schema, d.schema))
+	for _, want := range triggers {
+		i := slices.IndexFunc(there, func(h standing) bool { return h.name == want.name })
+		if i >= 0 && there[i].body == want.body {
+			continue
+		}
+		if i >= 0 {
+			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+home+"."+quote(want.name)); err != nil {
+				return err
+			}
+		}
+		sql := "CREATE TRIGGER " + home + "." + quote(want.name) + " " + want.when + " " + want.event + " ON " + d.dialect.name(t.Name) +
+			" FOR EACH ROW " + want.body
+		if err := s.run(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patience sets how long DDL of this session waits for a table's lock; the server counts whole seconds.
+func patience(ctx context.Context, s *session, w driver.Wait) error {
+	seconds := int64(math.Ceil(w.Lock.Seconds()))
+	if seconds <= 0 {
+		seconds = 2
+	}
+	return s.run(ctx, "SET lock_wait_timeout="+strconv.FormatInt(seconds, 10))
+}
+
+// lower takes triggers away.
+func (d *database) lower(ctx context.Context, s *session, t *schema.Table, names []string, w driver.Wait) error {
+	if err := patience(ctx, s, w); err != nil {
+		return err
+	}
+	there, err := d.triggers(ctx, s, t)
+	if err != nil {
+		return err
+	}
+	home := quote(orElse(t.Name.Schema, d.schema))
+	for _, h := range there {
+		if !slices.Contains(names, h.name) {
+			continue
+		}
+		if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+home+"."+quote(h.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// standing is a trigger of ours that is there.
+type standing struct{ name, body, created string }
+
+// triggers returns our triggers on a table, by name.
+func (d *database) triggers(ctx context.Context, s *session, t *schema.Table) ([]standing, error) {
+	all, err := s.rows(ctx, `SELECT trigger_name, action_statement, created FROM information_schema.triggers
+		WHERE event_object_schema = ? AND event_object_table = ? AND trigger_name LIKE 'whimbrel\_%' ORDER BY trigger_name`,
+		orElse(t.Name.Schema, d.schema), t.Name.Name)
+	there := make([]standing, len(all))
+	for i, line := range all {
+		there[i] = standing{line[0], line[1], line[2]}
+	}
+	return there, err
+}
+
+func numberedNames(t *schema.Table, words ...string) []string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = "whimbrel_" + w + "_" + strconv.Itoa(t.Number)
+	}
+	return all
+}
+
+// Remove takes a table's triggers and record away.
+func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
+	err := d.control.with(ctx, func(s *session) error {
+		if err := d.lower(ctx, s, t, numberedNames(t, "insert", "update", "delete"), w); err != nil {
+			return err
+		}
+		if err := s.run(ctx, "DROP TABLE IF EXISTS "+d.record(t)); err != nil {
+			return err
+		}
+		err := s.run(ctx, "DELETE FROM "+d.own("lane")+" WHERE table_no = ?", int64(t.Number))
+		if number(err) == 1146 {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("remove the capture of %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// Finish takes away what is left of ours: our tables of this side, and triggers of ours in the database that no table's
+// Remove or Reopen took.
+func (d *database) Finish(ctx context.Context) error {
+	err := d.control.with(ctx, func(s *session) error {
+		triggers, err := s.rows(ctx, `SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = ?
+			AND trigger_name REGEXP '^whimbrel_(insert|update|delete|shut_insert|shut_update|shut_delete)_[0-9]+$'`, d.schema)
+		if err != nil {
+			return err
+		}
+		for _, line := range triggers {
+			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+quote(d.schema)+"."+quote(line[0])); err != nil {
+				return err
+			}
+		}
+		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ?",
+			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`)
+		if err != nil {
+			return err
+		}
+		for _, line := range tables {
+			if err := s.run(ctx, "DROP TABLE IF EXISTS "+quote(d.schema)+"."+quote(line[0])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("finish the capture: %w", err)
+	}
+	return nil
+}
+
+// Settle waits for the transactions that have written, or that nobody holds, and are open now. A transaction that has
+// not written yet fires the triggers when it does.
+func (d *database) Settle(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
+	err := d.control.with(ctx, func(s *session) error { return d.awaitWriters(ctx, s, w) })
+	if err != nil {
+		return fmt.Errorf("wait for older transactions: %w", err)
+	}
+	return nil
+}
+
+func (d *database) awaitWriters(ctx context.Context, s *session, w driver.Wait) error {
+	older, err := d.writing(ctx, s)
+	if err != nil {
+		return err
+	}
+	limit := time.Now().Add(w.Settled)
+	for {
+		now, err := d.writing(ctx, s)
+		if err != nil {
+			return err
+		}
+		var left []string
+		for id, who := range now {
+			if _, ok := older[id]; ok {
+				left = append(left, who)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(limit) {
+			slices.Sort(left)
+			return &waitError{strings.Join(left, "; ") + ": end it, then go on"}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// writing returns the open transactions that have written, and the prepared ones, each with words for people. A prepared
+// transaction whose client is gone has thread 0 (HAZARDS 2).
+func (d *database) writing(ctx context.Context, s *session) (map[string]string, error) {
+	open, err := s.rows(ctx, `SELECT x.trx_id, x.trx_mysql_thread_id, x.trx_started, COALESCE(p.user, ''), COALESCE(p.host, '')
+		FROM information_schema.innodb_trx x LEFT JOIN information_schema.processlist p ON p.id = x.trx_mysql_thread_id
+		WHERE (x.trx_rows_modified > 0 OR x.trx_mysql_thread_id = 0) AND x.trx_mysql_thread_id <> CONNECTION_ID()`)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, line := range open {
+		who := "session " + line[1] + " of " + line[3] + "@" + line[4] + " writes since " + line[2]
+		if line[1] == "0" {
+			who = "a prepared transaction without a session is open since " + line[2] + " (XA RECOVER shows it)"
+		}
+		all[line[0]] = who
+	}
+	recover := "XA RECOVER CONVERT XID"
+	if d.version.maria() {
+		recover = "XA RECOVER FORMAT='SQL'"
+	}
+	prepared, err := s.rows(ctx, recover)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range prepared {
+		all["xa "+line[3]] = "the prepared transaction " + line[3] + " waits for XA COMMIT or XA ROLLBACK"
+	}
+	return all, nil
+}

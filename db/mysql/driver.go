@@ -1,0 +1,240 @@
+// Package mysql is the driver of MariaDB 10.6 and newer and of MySQL 8; Info.Product says which one the server is.
+//
+// It works below database/sql: text rows are read straight from the connection and go out through LOAD DATA LOCAL
+// INFILE, both in the canonical cells of package row. What it makes in a database are tables of the connection's own
+// database whose names begin with whimbrel_source_ or whimbrel_target_, and triggers whimbrel_<what>_<table number>.
+//
+// Every session speaks utf8mb4, UTC, READ COMMITTED and a strict sql_mode that allows zero dates, because a zero date
+// of the source is a value like any other. A target's sessions also turn foreign keys and checks off: they are proven
+// at the end instead (HAZARDS C9, 72).
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	gosql "github.com/go-sql-driver/mysql"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// Driver opens MariaDB and MySQL databases.
+var Driver driver.Driver = product{}
+
+type product struct{}
+
+// Schemes answers mariadb and mysql; either opens either product.
+func (product) Schemes() []string { return []string{"mariadb", "mysql"} }
+
+// Open connects and looks round. The URL may carry tls=off, tls=skip-verify, tls=verify (the default but on a loopback
+// address or a socket, where it is off), ca=FILE, and socket=FILE.
+func (product) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.Database, error) {
+	cfg, err := configure(u, o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", u.Redacted(), err)
+	}
+	d := &database{options: o, cfg: cfg, schema: cfg.DBName}
+	if err := d.lookRound(ctx); err != nil {
+		return nil, fmt.Errorf("open %s: %w", d.place(), err)
+	}
+	return d.roles()
+}
+
+// database is one open database; it plays every role but Dialect.
+type database struct {
+	options driver.Options
+	cfg     *gosql.Config
+	schema  string
+	version version
+	infile  bool  // the server takes LOAD DATA LOCAL
+	packet  int64 // its max_allowed_packet
+	info    driver.Info
+	dialect dialect
+	work    *pool    // loads, reads, applies: Options.Sessions
+	control *pool    // bookkeeping, which must go on while every other session is held
+	mine    sync.Map // the numbers of the sessions that are open
+}
+
+func (d *database) sessions() map[int64]bool {
+	all := map[int64]bool{}
+	d.mine.Range(func(id, _ any) bool { all[id.(int64)] = true; return true })
+	return all
+}
+
+func configure(u *url.URL, o driver.Options) (*gosql.Config, error) {
+	cfg := gosql.NewConfig()
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.DBName = strings.TrimPrefix(u.Path, "/")
+	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(orElse(u.Hostname(), "127.0.0.1"), orElse(u.Port(), "3306"))
+	if cfg.DBName == "" || strings.Contains(cfg.DBName, "/") {
+		return nil, errors.New("the URL names no database: add /DATABASE after the host")
+	}
+	cfg.ClientFoundRows, cfg.InterpolateParams = true, true
+	cfg.MaxAllowedPacket = 1 << 30
+	cfg.Logger = &gosql.NopLogger{}
+	cfg.ConnectionAttributes = "program_name:whimbrel,whimbrel_run:" + o.Run + ",whimbrel_side:" + string(o.Side)
+	q := u.Query()
+	if s := q.Get("socket"); s != "" {
+		cfg.Net, cfg.Addr = "unix", s
+	}
+	return cfg, secure(cfg, q, u.Hostname())
+}
+
+// secure sets up TLS. A server that is reached over a network must prove who it is unless the URL says otherwise.
+func secure(cfg *gosql.Config, q url.Values, host string) error {
+	mode := q.Get("tls")
+	if mode == "" {
+		mode = "verify"
+		if ip := net.ParseIP(host); cfg.Net == "unix" || host == "" || host == "localhost" || ip != nil && ip.IsLoopback() {
+			mode = "off"
+		}
+	}
+	for name := range q {
+		if name != "tls" && name != "ca" && name != "socket" {
+			return fmt.Errorf("unknown option %q in the URL: tls, ca and socket are known", name)
+		}
+	}
+	switch mode {
+	case "off", "false", "disable":
+		return nil
+	case "verify", "true":
+		cfg.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	case "skip-verify":
+		cfg.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
+	default:
+		return fmt.Errorf("tls=%s in the URL: off, skip-verify and verify are known", mode)
+	}
+	if file := q.Get("ca"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the certificate authority: %w", err)
+		}
+		cfg.TLS.RootCAs = x509.NewCertPool()
+		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("read the certificate authority: no certificate in %s", file)
+		}
+	}
+	return nil
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// lookRound opens the first session and fills in product, version and limits.
+func (d *database) lookRound(ctx context.Context) error {
+	s, err := connect(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	facts, err := s.row(ctx, "SELECT VERSION(), @@version_comment, @@local_infile, @@global.max_allowed_packet, @@hostname, @@port, @@datadir, @@server_id, DATABASE()")
+	if err != nil {
+		return err
+	}
+	d.version = parseVersion(facts[0], facts[1])
+	d.infile = facts[2] == "1"
+	d.packet, _ = strconv.ParseInt(facts[3], 10, 64)
+	d.schema = facts[8]
+	d.dialect = dialect{version: d.version, schema: d.schema}
+	identity := strings.Join([]string{facts[4], facts[5], facts[6], facts[7]}, ":")
+	for _, name := range []string{"server_uid", "server_uuid"} {
+		if id, err := s.row(ctx, "SELECT @@"+name); err == nil {
+			identity = id[0] + ":" + identity
+		}
+	}
+	d.info = driver.Info{
+		Product: d.version.product, Version: facts[0], Name: d.place(), Schema: d.schema, Server: identity,
+		Limits: driver.Limits{Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet},
+	}
+	return nil
+}
+
+func (d *database) place() string {
+	return orElse(d.version.product, "mariadb or mysql") + " " + d.cfg.Addr + "/" + d.cfg.DBName
+}
+
+func (d *database) roles() (*driver.Database, error) {
+	var err error
+	sessions := int32(d.options.Sessions)
+	if sessions <= 0 {
+		sessions = 4
+	}
+	if d.work, err = newPool(d, sessions); err != nil {
+		return nil, err
+	}
+	if d.control, err = newPool(d, 3); err != nil {
+		return nil, err
+	}
+	return &driver.Database{
+		Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
+		Ledger: ledger{d}, Lists: lists{d}, Applier: d, Capturer: d, Recorder: recorder{d}, Watcher: d, Gate: gate{d},
+		Guard: guard{d}, Sequencer: d, Close: d.close,
+	}, nil
+}
+
+func (d *database) close() error {
+	d.work.Close()
+	d.control.Close()
+	return nil
+}
+
+// Execute runs one planned statement.
+func (d *database) Execute(ctx context.Context, st driver.Statement) error {
+	return d.control.with(ctx, func(s *session) error {
+		if err := s.run(ctx, st.SQL); err != nil {
+			return fmt.Errorf("%s: %w", st.Purpose, err)
+		}
+		return nil
+	})
+}
+
+// own is the full, quoted name of a table of ours.
+func (d *database) own(what string) string {
+	return quote(d.schema) + "." + quote("whimbrel_"+string(d.options.Side)+"_"+what)
+}
+
+// version is a server's product and number.
+type version struct {
+	product string
+	number  [3]int
+}
+
+// parseVersion reads VERSION(): "10.11.6-MariaDB-log", "8.0.36".
+func parseVersion(text, comment string) version {
+	v := version{product: "mysql"}
+	text = strings.TrimPrefix(text, "5.5.5-")
+	if strings.Contains(strings.ToLower(text+comment), "mariadb") {
+		v.product = "mariadb"
+	}
+	digits, _, _ := strings.Cut(text, "-")
+	for i, part := range strings.SplitN(digits, ".", 3) {
+		v.number[i], _ = strconv.Atoi(part)
+	}
+	return v
+}
+
+func (v version) maria() bool { return v.product == "mariadb" }
+
+// since reports whether the server is MariaDB at least a.b.c.
+func (v version) since(a, b, c int) bool {
+	for i, n := range [3]int{a, b, c} {
+		if v.number[i] != n {
+			return v.number[i] > n
+		}
+	}
+	return true
+}

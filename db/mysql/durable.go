@@ -1,0 +1,66 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// durable returns when everything that this session could read has reached the server's log on disk (HAZARDS C7).
+//
+// What is committed becomes visible before its log is on disk, whatever innodb_flush_log_at_trx_commit is. So the log's
+// end is taken now, and the log is waited for until it is on disk up to there. Where a commit flushes the log, one of our
+// own, in a table of ours, hurries it; else the server does it once a second. Crash recovery then finds every
+// transaction that was visible: those of the binary log too, because their commits are in InnoDB's log.
+func (d *database) durable(ctx context.Context, s *session) error {
+	end, flushed, err := d.logEnds(ctx, s)
+	if err != nil || flushed >= end {
+		return err
+	}
+	d.hurry(ctx, s)
+	limit := time.NewTimer(10 * time.Second)
+	defer limit.Stop()
+	for {
+		if _, flushed, err = d.logEnds(ctx, s); err != nil || flushed >= end {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-limit.C:
+			return &waitError{"the server did not flush its log within ten seconds"}
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// hurry commits something of ours, which flushes the log. That the table is missing, or somebody in the way, only means
+// that the wait is longer.
+func (d *database) hurry(ctx context.Context, s *session) {
+	if s.open {
+		return
+	}
+	_ = s.run(ctx, "UPDATE "+d.own("mark")+" SET number = number + 1 WHERE slot = CONNECTION_ID() % 16")
+}
+
+// logEnds returns how far InnoDB's log was written and how far it is on disk.
+func (d *database) logEnds(ctx context.Context, s *session) (end, flushed uint64, err error) {
+	names := [2]string{"Innodb_lsn_current", "Innodb_lsn_flushed"}
+	if !d.version.maria() {
+		names = [2]string{"Innodb_redo_log_current_lsn", "Innodb_redo_log_flushed_to_disk_lsn"}
+	}
+	all, err := s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('"+names[0]+"','"+names[1]+"')")
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask for the end of the log: %w", err)
+	}
+	if len(all) != 2 {
+		return 0, 0, errors.New("the server does not say how far its log is on disk: MariaDB 10.6 or MySQL 8.0.30 is needed")
+	}
+	ends := map[string]uint64{}
+	for _, line := range all {
+		ends[line[0]], _ = strconv.ParseUint(line[1], 10, 64)
+	}
+	return ends[names[0]], ends[names[1]], nil
+}

@@ -1,0 +1,355 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	gosql "github.com/go-sql-driver/mysql"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Load begins a range's transaction: the fence, the ledger line, then the rows. The rows of each batch go in by their own
+// LOAD DATA LOCAL INFILE, or by INSERT where the server does not allow that.
+func (d *database) Load(ctx context.Context, in driver.Intake) (driver.Load, error) {
+	l, err := d.work.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ld := &load{lease: l, d: d, in: in, into: newSink(d.dialect.name(in.Table.Name), in.Table, in.Shape)}
+	if err := ld.start(ctx); err != nil {
+		l.back()
+		return nil, fmt.Errorf("load %s, range %d: %w", in.Table.Name, in.Range.Number, err)
+	}
+	return ld, nil
+}
+
+type load struct {
+	*lease
+	d    *database
+	in   driver.Intake
+	into *sink
+	sent int64
+}
+
+func (l *load) start(ctx context.Context) error {
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	if err := l.d.fence(ctx, l.session, l.in.Epoch); err != nil {
+		return err
+	}
+	clearing, err := l.row(ctx, "SELECT COUNT(*) FROM "+l.d.own("range")+" WHERE table_no = ? AND number = -1", int64(l.in.Table.Number))
+	if err == nil && clearing[0] != "0" {
+		err = errors.New("the table was being emptied when that was interrupted: clear it again")
+	}
+	if err != nil {
+		return err
+	}
+	err = l.run(ctx, "INSERT INTO "+l.d.own("range")+" (table_no, number, row_count) VALUES (?, ?, 0)", int64(l.in.Table.Number), int64(l.in.Range.Number))
+	if number(err) == 1062 {
+		return errLoaded
+	}
+	return err
+}
+
+// number is the server's number of an error, 0 when it has none.
+func number(err error) uint16 {
+	var server *gosql.MySQLError
+	if errors.As(err, &server) {
+		return server.Number
+	}
+	return 0
+}
+
+// Write sends one batch. After an error the load can only be closed.
+func (l *load) Write(ctx context.Context, b *row.Batch) error {
+	if l.resource == nil || !l.open {
+		return errors.New("the load is over")
+	}
+	if err := l.into.send(ctx, l.d, l.session, b); err != nil {
+		l.rollback()
+		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
+	}
+	l.sent += int64(b.Len())
+	return nil
+}
+
+// Commit makes rows and line last. Each batch was counted by the server when it was sent.
+func (l *load) Commit(ctx context.Context) (int64, error) {
+	if l.resource == nil || !l.open {
+		return 0, errors.New("the load is over")
+	}
+	err := l.run(ctx, "UPDATE "+l.d.own("range")+" SET row_count = ? WHERE table_no = ? AND number = ?",
+		l.sent, int64(l.in.Table.Number), int64(l.in.Range.Number))
+	if err == nil {
+		err = l.commit(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("commit %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
+	}
+	return l.sent, nil
+}
+
+// Close undoes what was not committed.
+func (l *load) Close() error {
+	l.back()
+	return nil
+}
+
+// sink is a table that rows go into: one of the application's, or a temporary one of the same columns.
+type sink struct {
+	name  string // quoted
+	table *schema.Table
+	shape schema.Shape
+	data  string // the LOAD DATA statement without the reader's name
+}
+
+func newSink(name string, t *schema.Table, s schema.Shape) *sink {
+	k := &sink{name: name, table: t, shape: s}
+	var fields, set []string
+	for i, c := range s.Columns {
+		q := quote(c.Column.Name)
+		v := "@whimbrel" + strconv.Itoa(i)
+		if e := assign(c.Column.Type, v); e != "" {
+			fields, set = append(fields, v), append(set, q+" = "+e)
+		} else {
+			fields = append(fields, q)
+		}
+	}
+	k.data = "' INTO TABLE " + name + " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (" +
+		strings.Join(fields, ", ") + ")"
+	if len(set) > 0 {
+		k.data += " SET " + strings.Join(set, ", ")
+	}
+	return k
+}
+
+// assign is what a field needs to become its column's value; empty when the server stores the bytes as they are. The
+// fields are read as binary, so that no byte of a blob is touched: text of another character set than UTF-8 must be
+// converted, a bit would take the digits for bytes, year takes the text 0 for 2000, and the types of fixed size take
+// binary for their inner form.
+func assign(t schema.Type, v string) string {
+	word := baseWord(t.Raw)
+	switch {
+	case word == "bit":
+		return "CAST(CONV(" + v + ", 2, 10) AS UNSIGNED)"
+	case word == "year":
+		return "CAST(" + v + " AS UNSIGNED)"
+	case geometry(t):
+		return "ST_GeomFromText(SUBSTRING(CONVERT(" + v + " USING utf8mb4), LOCATE(';', " + v + ") + 1), CAST(SUBSTRING(" + v + ", 6, LOCATE(';', " + v + ") - 6) AS UNSIGNED))"
+	case word == "uuid", word == "inet4", word == "inet6", word == "json":
+		return "CONVERT(" + v + " USING utf8mb4)"
+	}
+	switch t.Charset {
+	case "", "utf8mb4", "utf8mb3", "utf8", "ascii", "binary":
+		return ""
+	}
+	return "CONVERT(" + v + " USING utf8mb4)"
+}
+
+// send puts a batch into the table, every row as it is or none: LOAD DATA LOCAL would leave out and alter rows with no
+// more than a warning (HAZARDS 68), so that a warning, or another count than was sent, is an error.
+func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	if !d.infile {
+		return k.insert(ctx, d, s, b)
+	}
+	s.feed = &lines{batch: b}
+	stored, err := s.exec(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+s.handle+k.data)
+	s.feed = nil
+	if err != nil {
+		return err
+	}
+	warnings, err := s.row(ctx, "SELECT @@warning_count")
+	if err != nil {
+		return err
+	}
+	if warnings[0] != "0" {
+		return k.warning(ctx, s, b)
+	}
+	if stored != int64(b.Len()) {
+		return fmt.Errorf("%d rows were sent and %d stored", b.Len(), stored)
+	}
+	return nil
+}
+
+// warning makes an error of the first warning, with the place of the value and without the value.
+func (k *sink) warning(ctx context.Context, s *session, b *row.Batch) error {
+	all, err := s.rows(ctx, "SHOW WARNINGS LIMIT 1")
+	if err != nil || len(all) == 0 {
+		return fmt.Errorf("the server warned of what it did, and not why: %w", errors.Join(err, errRows))
+	}
+	code, _ := strconv.Atoi(all[0][1])
+	message := all[0][2]
+	cell := &driver.CellError{Table: k.table.Name, Why: "does not fit", Column: columnOf(message)}
+	if code == 1062 {
+		cell.Column, cell.Why = "of a key", "has a value that another row has"
+	}
+	if at := strings.LastIndex(message, "at row "); at >= 0 {
+		if n, _ := strconv.Atoi(message[at+7:]); n >= 1 && n <= b.Len() {
+			cell.Key = keyText(b, n-1, k.shape.Key)
+		}
+	}
+	return &warningError{uint16(code), cell}
+}
+
+// columnOf reads the column's name out of "Out of range value for column 'x' at row 1" and "… `db`.`t`.`x` at row 1".
+func columnOf(message string) string {
+	for _, q := range []string{"`", "'"} {
+		head, _, ok := strings.Cut(message, q+" at row ")
+		if i := strings.LastIndex(head, q); ok && i >= 0 {
+			return head[i+1:]
+		}
+	}
+	return "of the row"
+}
+
+func keyText(b *row.Batch, i int, key []int) string {
+	all := make([]string, len(key))
+	for n, c := range key {
+		all[n] = string(b.Cell(i, c))
+	}
+	return strings.Join(all, ", ")
+}
+
+// insert is the way in where the server refuses LOAD DATA LOCAL: statements of about 1 MiB, or of one row.
+func (k *sink) insert(ctx context.Context, d *database, s *session, b *row.Batch) error {
+	head := "INSERT INTO " + k.name + " (" + list(k.shape.Names()) + ") VALUES "
+	sql, rows := []byte(head), int64(0)
+	flush := func() error {
+		if rows == 0 {
+			return nil
+		}
+		stored, err := s.exec(ctx, string(sql))
+		if err == nil && stored != rows {
+			err = fmt.Errorf("%d rows were sent and %d stored", rows, stored)
+		}
+		sql, rows = append(sql[:0], head...), 0
+		return err
+	}
+	for i := range b.Len() {
+		if rows > 0 {
+			sql = append(sql, ',')
+		}
+		sql = append(sql, '(')
+		for c, col := range k.shape.Columns {
+			if c > 0 {
+				sql = append(sql, ',')
+			}
+			sql = appendLiteral(sql, col.Column.Type, b.Cell(i, c))
+		}
+		sql = append(sql, ')')
+		if rows++; len(sql) > 1<<20 || int64(len(sql)) > d.packet/2 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// lines is a batch as the text of LOAD DATA: tabs between fields, \N for NULL, backslashes before what would be taken for
+// one of them. It is made as it is read, so that a value of 64 MiB needs no second copy.
+type lines struct {
+	batch    *row.Batch
+	row, col int
+	cell     []byte // what is left of the cell being written
+	inside   bool   // a cell is being written
+	rest     []byte // what did not fit the reader's buffer, of small
+	small    [2]byte
+}
+
+// plain are the bytes that need no backslash.
+var plain = func() (t [256]bool) {
+	for i := range t {
+		t[i] = true
+	}
+	for _, c := range []byte{'\\', '\t', '\n', 0} {
+		t[c] = false
+	}
+	return t
+}()
+
+// Read fills p with the next of the text.
+func (l *lines) Read(p []byte) (int, error) {
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	for n < len(p) && l.row < l.batch.Len() {
+		if !l.inside {
+			l.inside = true
+			if l.cell = l.batch.Cell(l.row, l.col); l.cell == nil {
+				n += l.put(p[n:], '\\', 'N')
+				continue
+			}
+		}
+		if len(l.cell) == 0 {
+			n += l.separate(p[n:])
+			continue
+		}
+		n += l.text(p[n:])
+	}
+	if n == 0 && l.row >= l.batch.Len() {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// text writes a run of the cell: plain bytes, or one that is escaped.
+func (l *lines) text(p []byte) int {
+	n := 0
+	for n < len(l.cell) && n < len(p) && plain[l.cell[n]] {
+		n++
+	}
+	if n > 0 {
+		copy(p, l.cell[:n])
+		l.cell = l.cell[n:]
+		return n
+	}
+	c := l.cell[0]
+	l.cell = l.cell[1:]
+	switch c {
+	case '\t':
+		c = 't'
+	case '\n':
+		c = 'n'
+	case 0:
+		c = '0'
+	}
+	return l.put(p, '\\', c)
+}
+
+// separate ends the cell and writes what stands after it.
+func (l *lines) separate(p []byte) int {
+	l.inside = false
+	if l.col++; l.col < l.batch.Width() {
+		p[0] = '\t'
+		return 1
+	}
+	l.col = 0
+	l.row++
+	p[0] = '\n'
+	return 1
+}
+
+// put writes two bytes, the second of them later when there is room for one only.
+func (l *lines) put(p []byte, a, b byte) int {
+	p[0] = a
+	if len(p) > 1 {
+		p[1] = b
+		return 2
+	}
+	l.small[0] = b
+	l.rest = l.small[:1]
+	return 1
+}
+
+var _ io.Reader = (*lines)(nil)

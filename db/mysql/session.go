@@ -1,0 +1,355 @@
+package mysql
+
+import (
+	"context"
+	"crypto/rand"
+	sqldriver "database/sql/driver"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	gosql "github.com/go-sql-driver/mysql"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// connection is what the client library's connections can do that a session needs.
+type connection interface {
+	sqldriver.Conn
+	sqldriver.ExecerContext
+	sqldriver.QueryerContext
+	sqldriver.Validator
+}
+
+// session is one connection with our settings. It is not safe for concurrent use, but for kill.
+type session struct {
+	conn   connection
+	wire   net.Conn
+	id     int64             // the server's number for it
+	handle string            // the name under which LOAD DATA asks for feed
+	feed   io.Reader         // what the running LOAD DATA reads; nil when none runs
+	open   bool              // a transaction is open
+	stages map[string]string // temporary tables made, with what they were made from
+	used   time.Time
+	closed func() // strikes it off the database's list of its sessions
+}
+
+// connect opens a session and reads back what must not be otherwise.
+func connect(ctx context.Context, d *database) (*session, error) {
+	s := &session{handle: "whimbrel-" + rand.Text(), stages: map[string]string{}, used: time.Now()}
+	cfg := d.cfg.Clone()
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		var dialer net.Dialer
+		c, err := dialer.DialContext(ctx, network, address)
+		s.wire = c
+		return c, err
+	}
+	connector, err := gosql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.conn = conn.(connection)
+	if err := s.settle(ctx, d); err != nil {
+		s.kill()
+		_ = s.conn.Close()
+		return nil, err
+	}
+	d.mine.Store(s.id, struct{}{})
+	s.closed = func() { d.mine.Delete(s.id) }
+	gosql.RegisterReaderHandler(s.handle, func() io.Reader { return s.feed })
+	return s, nil
+}
+
+// settle makes the session's settings and reads the isolation level back (HAZARDS 31, 32).
+func (s *session) settle(ctx context.Context, d *database) error {
+	facts, err := s.row(ctx, "SELECT CONNECTION_ID(), VERSION(), @@version_comment")
+	if err != nil {
+		return err
+	}
+	s.id, _ = strconv.ParseInt(facts[0], 10, 64)
+	v := parseVersion(facts[1], facts[2])
+	if v.maria() && !v.since(10, 6, 0) || !v.maria() && !v.since(8, 0, 16) {
+		return fmt.Errorf("%s %s is too old: MariaDB 10.6 or MySQL 8.0.16 is needed", v.product, facts[1])
+	}
+	isolation := "transaction_isolation"
+	if v.maria() {
+		isolation = "tx_isolation"
+	}
+	for _, set := range settings(v, d.options) {
+		if err := s.run(ctx, "SET "+set); err != nil {
+			return err
+		}
+	}
+	for _, set := range wishes(v) {
+		if err := s.run(ctx, "SET "+set); err != nil && s.gone() {
+			return err
+		}
+	}
+	level, err := s.row(ctx, "SELECT @@SESSION."+isolation+", @@SESSION.time_zone")
+	if err == nil && (level[0] != "READ-COMMITTED" || level[1] != "+00:00") {
+		err = fmt.Errorf("the session is %s at %s, not READ-COMMITTED at +00:00", level[0], level[1])
+	}
+	return err
+}
+
+// settings are those without which a session is not used. Sessions that are silent for ten minutes end, so that a frozen
+// process can not hold its locks for ever (HAZARDS C3).
+func settings(v version, o driver.Options) []string {
+	isolation, lock, row := "transaction_isolation", "2", "5"
+	if v.maria() {
+		isolation = "tx_isolation"
+	}
+	if o.Side == driver.Target {
+		lock, row = "60", "50"
+	}
+	all := []string{
+		"character_set_client=utf8mb4, character_set_results=utf8mb4, character_set_connection=utf8mb4",
+		isolation + "='READ-COMMITTED', time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
+		"lock_wait_timeout=" + lock + ", innodb_lock_wait_timeout=" + row,
+		"wait_timeout=600, net_write_timeout=3600, net_read_timeout=3600, autocommit=1",
+		"group_concat_max_len=16777216",
+		"sql_auto_is_null=0, unique_checks=1, sql_notes=1",
+	}
+	if o.Side == driver.Target {
+		all = append(all, "foreign_key_checks=0")
+		if v.maria() {
+			all = append(all, "check_constraint_checks=0")
+		}
+	}
+	return append(all, "@whimbrel_run="+hexText(o.Run+" "))
+}
+
+// hexText is a text as a literal that needs no quotes; it must not be empty.
+func hexText(s string) string { return "_utf8mb4 x'" + hex.EncodeToString([]byte(s)) + "'" }
+
+// wishes are settings that not every version has, or lets a session have, and that are wanted where they can be had.
+func wishes(v version) []string {
+	if v.maria() {
+		return []string{"explicit_defaults_for_timestamp=1", "in_predicate_conversion_threshold=0",
+			"optimizer_max_sel_arg_weight=0", "wsrep_sync_wait=1", "max_statement_time=0"}
+	}
+	return []string{"explicit_defaults_for_timestamp=1", "range_optimizer_max_mem_size=0", "information_schema_stats_expiry=0",
+		"max_execution_time=0", "show_create_table_skip_secondary_engine=1"}
+}
+
+// run executes a statement and throws its result away.
+func (s *session) run(ctx context.Context, sql string, args ...sqldriver.Value) error {
+	_, err := s.exec(ctx, sql, args...)
+	return err
+}
+
+// exec executes a statement and returns the rows it found, changed or not.
+func (s *session) exec(ctx context.Context, sql string, args ...sqldriver.Value) (int64, error) {
+	s.used = time.Now()
+	r, err := s.conn.ExecContext(ctx, sql, bind(args))
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func bind(args []sqldriver.Value) []sqldriver.NamedValue {
+	if len(args) == 0 {
+		return nil
+	}
+	named := make([]sqldriver.NamedValue, len(args))
+	for i, a := range args {
+		named[i] = sqldriver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	return named
+}
+
+// row returns the only row of a catalog query as text, NULL as an empty string.
+func (s *session) row(ctx context.Context, sql string, args ...sqldriver.Value) ([]string, error) {
+	all, err := s.rows(ctx, sql, args...)
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("%w, and one was expected: %d", errRows, len(all))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+var errRows = errors.New("number of rows")
+
+// rows returns the rows of a catalog query as text, NULL as an empty string.
+func (s *session) rows(ctx context.Context, sql string, args ...sqldriver.Value) ([][]string, error) {
+	_, all, err := s.table(ctx, sql, args...)
+	return all, err
+}
+
+// table is rows with the columns' names in lower case.
+func (s *session) table(ctx context.Context, sql string, args ...sqldriver.Value) ([]string, [][]string, error) {
+	s.used = time.Now()
+	r, err := s.conn.QueryContext(ctx, sql, bind(args))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.Close()
+	names := append([]string(nil), r.Columns()...)
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	values := make([]sqldriver.Value, len(names))
+	var all [][]string
+	for {
+		if err := r.Next(values); err == io.EOF {
+			return names, all, r.Close()
+		} else if err != nil {
+			return nil, nil, err
+		}
+		line := make([]string, len(values))
+		for i, v := range values {
+			line[i] = asText(v)
+		}
+		all = append(all, line)
+	}
+}
+
+func asText(v sqldriver.Value) string {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case uint64:
+		return strconv.FormatUint(v, 10)
+	case float32:
+		return strconv.FormatFloat(float64(v), 'g', -1, 32)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return ""
+}
+
+func (s *session) begin(ctx context.Context) error {
+	err := s.run(ctx, "START TRANSACTION")
+	s.open = err == nil
+	return err
+}
+
+// commit ends the transaction; an answer that is lost is an outcomeError.
+func (s *session) commit(ctx context.Context) error {
+	err := s.run(ctx, "COMMIT")
+	s.open = false
+	if err != nil && s.gone() {
+		return &outcomeError{err}
+	}
+	return err
+}
+
+// rollback undoes what is open. A session that can not do it is ended, which does it too.
+func (s *session) rollback() {
+	if !s.open {
+		return
+	}
+	s.open = false
+	if err := s.run(context.Background(), "ROLLBACK"); err != nil {
+		s.kill()
+	}
+}
+
+// transact runs do in one transaction.
+func (s *session) transact(ctx context.Context, do func() error) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		s.rollback()
+		return err
+	}
+	return s.commit(ctx)
+}
+
+func (s *session) gone() bool { return !s.conn.IsValid() }
+
+// kill cuts the connection, from any goroutine.
+func (s *session) kill() { _ = s.wire.Close() }
+
+// end closes the session politely.
+func (s *session) end() {
+	gosql.DeregisterReaderHandler(s.handle)
+	s.closed()
+	_ = s.conn.Close()
+}
+
+// pool holds the sessions of one purpose.
+type pool struct{ *puddle.Pool[*session] }
+
+func newPool(d *database, most int32) (*pool, error) {
+	p, err := puddle.NewPool(&puddle.Config[*session]{
+		Constructor: func(ctx context.Context) (*session, error) { return connect(ctx, d) },
+		Destructor:  func(s *session) { s.end() },
+		MaxSize:     most,
+	})
+	return &pool{p}, err
+}
+
+// lease is a session on loan.
+type lease struct {
+	*session
+	resource *puddle.Resource[*session]
+}
+
+// take lends a session that answers; one that was idle for a minute is asked first.
+func (p *pool) take(ctx context.Context) (*lease, error) {
+	for {
+		r, err := p.Acquire(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("get a session: %w", err)
+		}
+		s := r.Value()
+		if s.gone() || time.Since(s.used) > time.Minute && s.run(ctx, "DO 1") != nil {
+			r.Destroy()
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			continue
+		}
+		return &lease{s, r}, nil
+	}
+}
+
+// back gives the session back; what is open is undone. Again: does nothing.
+func (l *lease) back() {
+	if l.resource == nil {
+		return
+	}
+	l.rollback()
+	if l.gone() {
+		l.resource.Destroy()
+	} else {
+		l.resource.Release()
+	}
+	l.resource = nil
+}
+
+// drop ends the session instead of giving it back. Again: does nothing.
+func (l *lease) drop() {
+	if l.resource == nil {
+		return
+	}
+	l.kill()
+	l.resource.Destroy()
+	l.resource = nil
+}
+
+func (p *pool) with(ctx context.Context, do func(s *session) error) error {
+	l, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.back()
+	return do(l.session)
+}

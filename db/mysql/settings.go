@@ -1,0 +1,145 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Settings asks the server what would endanger a move, for this side.
+func (d *database) Settings(ctx context.Context) ([]driver.Notice, error) {
+	var all []driver.Notice
+	err := d.control.with(ctx, func(s *session) error {
+		q := &questions{d: d, s: s}
+		for _, ask := range []func(context.Context) error{q.common, q.source, q.target} {
+			if err := ask(ctx); err != nil {
+				return err
+			}
+		}
+		all = q.found
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the server's settings: %w", err)
+	}
+	return all, nil
+}
+
+type questions struct {
+	d     *database
+	s     *session
+	found []driver.Notice
+}
+
+func (q *questions) add(rule string, level driver.Level, message, do string) {
+	q.found = append(q.found, driver.Notice{Rule: rule, Level: level, Message: message, Do: do})
+}
+
+// setting returns a variable's value, empty where this server has none of the name.
+func (q *questions) setting(ctx context.Context, name string) string {
+	line, err := q.s.row(ctx, "SELECT @@GLOBAL."+name)
+	if err != nil {
+		return ""
+	}
+	return line[0]
+}
+
+// common asks what both sides must have: the log flushed at every commit, the rights to see transactions.
+func (q *questions) common(ctx context.Context) error {
+	if v := q.setting(ctx, "innodb_flush_log_at_trx_commit"); v != "1" {
+		level := driver.Note
+		if q.d.options.Side == driver.Target {
+			level = driver.NotLive
+		}
+		q.add("flush-log", level, "innodb_flush_log_at_trx_commit is "+v+": a crash of the server loses the last second of commits.", "SET GLOBAL innodb_flush_log_at_trx_commit=1 for the time of the move.")
+	}
+	if v := q.setting(ctx, "sync_binlog"); v != "1" && q.setting(ctx, "log_bin") == "1" {
+		q.add("sync-binlog", driver.Note, "sync_binlog is "+v+": after a crash the binary log may lack transactions that InnoDB has.", "SET GLOBAL sync_binlog=1 if replicas hang on this server.")
+	}
+	if v := q.setting(ctx, "innodb_doublewrite"); v == "0" || strings.EqualFold(v, "OFF") {
+		q.add("doublewrite", driver.Note, "innodb_doublewrite is off: a crash can tear pages.", "Turn it on unless the file system writes pages whole.")
+	}
+	if q.setting(ctx, "wsrep_on") == "1" {
+		q.add("galera", driver.Note, "The server is a node of a Galera cluster.", "Give the URL of one node, not of a balancer, and let the application write to that node only.")
+	}
+	if n, _ := strconv.ParseInt(q.setting(ctx, "max_allowed_packet"), 10, 64); n < 64<<20 {
+		q.add("packet", driver.Note, "max_allowed_packet is "+strconv.FormatInt(n, 10)+" bytes: longer rows can not be read.", "SET GLOBAL max_allowed_packet=268435456.")
+	}
+	if _, err := q.s.rows(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); number(err) == 1227 {
+		q.add("process", driver.Forbidden, "The user may not see other sessions' transactions.", "GRANT PROCESS ON *.* TO the user of the move.")
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// source asks what capture stands on.
+func (q *questions) source(ctx context.Context) error {
+	if q.d.options.Side == driver.Target {
+		return nil
+	}
+	if q.setting(ctx, "log_bin") == "1" && strings.EqualFold(q.setting(ctx, "binlog_format"), "STATEMENT") {
+		q.add("binlog-format", driver.NotLive, "binlog_format is STATEMENT: triggers that number their entries make replicas differ.", "SET GLOBAL binlog_format=ROW, or MIXED, and reconnect the application.")
+	}
+	if q.setting(ctx, "read_only") == "1" {
+		q.add("read-only", driver.NotLive, "The server is read_only: it is a replica, or kept from being written.", "Give the URL of the primary.")
+	}
+	if err := q.replica(ctx); err != nil {
+		return err
+	}
+	if !q.d.version.maria() && q.setting(ctx, "log_bin") == "1" && q.setting(ctx, "log_bin_trust_function_creators") == "0" {
+		q.add("trust-creators", driver.Note, "log_bin_trust_function_creators is off: triggers need the right SUPER or SET_USER_ID.", "SET GLOBAL log_bin_trust_function_creators=1, or grant it.")
+	}
+	if _, err := q.s.rows(ctx, "XA RECOVER"); err != nil {
+		q.add("xa-recover", driver.Forbidden, "The user may not see prepared transactions.", "GRANT XA_RECOVER_ADMIN ON *.* TO the user of the move.")
+	}
+	return q.engines(ctx)
+}
+
+// replica finds out whether the source is itself fed by replication, whose rows fire no triggers (HAZARDS 12).
+func (q *questions) replica(ctx context.Context) error {
+	statement := "SHOW REPLICA STATUS"
+	if q.d.version.maria() {
+		statement = "SHOW ALL REPLICAS STATUS"
+	} else if !q.d.version.since(8, 0, 22) {
+		statement = "SHOW SLAVE STATUS"
+	}
+	lines, err := q.s.rows(ctx, statement)
+	if number(err) == 1227 {
+		q.add("replica-unknown", driver.Note, "The user may not see whether the server is a replica.", "GRANT REPLICATION CLIENT (MariaDB: REPLICA MONITOR) to the user, or make sure that it is none.")
+		return nil
+	}
+	if err == nil && len(lines) > 0 && q.setting(ctx, "slave_run_triggers_for_rbr") != "YES" {
+		q.add("replica", driver.NotLive, "The server is a replica: rows that replication applies fire no triggers.", "Give the URL of the primary, or SET GLOBAL slave_run_triggers_for_rbr=YES on MariaDB.")
+	}
+	return err
+}
+
+// engines names the tables whose engine does not roll back (HAZARDS 19).
+func (q *questions) engines(ctx context.Context) error {
+	all, err := q.s.rows(ctx, `SELECT table_name, engine FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'
+		AND engine IS NOT NULL AND engine <> 'InnoDB' AND table_name NOT LIKE 'whimbrel\_%' ORDER BY 1`, q.d.schema)
+	for _, l := range all {
+		q.found = append(q.found, driver.Notice{Rule: "engine", Level: driver.NotLive, Table: schema.Name{Schema: q.d.schema, Name: l[0]},
+			Message: "The engine " + l[1] + " keeps rows of transactions that were rolled back.", Do: "Convert it to InnoDB, or leave it a downtime table."})
+	}
+	return err
+}
+
+// target asks what loading stands on.
+func (q *questions) target(ctx context.Context) error {
+	if q.d.options.Side != driver.Target {
+		return nil
+	}
+	if !q.d.infile {
+		q.add("local-infile", driver.Note, "local_infile is off: rows go in by INSERT, which is about three times slower.", "SET GLOBAL local_infile=1 for the time of the load.")
+	}
+	if q.setting(ctx, "read_only") == "1" {
+		q.add("read-only", driver.Forbidden, "The server is read_only.", "SET GLOBAL read_only=0, or give the URL of the primary.")
+	}
+	return nil
+}
