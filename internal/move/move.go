@@ -26,7 +26,7 @@ type Move struct {
 	engine   *procedure.Engine
 	sides    sides
 	board    *board
-	replays  replays
+	replays  *replays
 	indexing chan struct{} // bounds the index builds at one time
 
 	plan   *blueprint // nil before translate
@@ -42,7 +42,7 @@ var (
 // Open returns the move that a configuration and a state make. It opens no database: that is done when a step needs it.
 func Open(ctx context.Context, s Setup) (*Move, error) {
 	m := &Move{
-		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(),
+		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(), replays: &replays{},
 		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)),
 	}
 	engine, err := procedure.New(ctx, Procedures(), m.actions(), s.State, m.tell)
@@ -163,8 +163,8 @@ func (m *Move) Reset(ctx context.Context) error {
 	if err := m.engine.Reset(ctx); err != nil {
 		return err
 	}
-	m.tables, m.plan = nil, nil
-	return m.state.Forget(ctx)
+	m.tables, m.plan, m.board, m.replays = nil, nil, newBoard(), &replays{}
+	return errors.Join(m.state.Forget(ctx), m.Close()) // the next run is another one, and opens its own sessions
 }
 
 // quieten makes sure that no process of this move, however late, writes to the target any more. A ledger that is not there
