@@ -33,42 +33,69 @@ func AppendFraction(dst, src []byte) []byte {
 }
 
 // AppendDecimal appends a plain decimal number with exactly scale digits after the point: zeros are added or taken away,
-// and false is returned if another digit would be lost or src is not a plain number. A negative scale leaves the number as
-// it is. NaN and the infinities pass. "-0.00" stays negative zero's text as the source wrote it.
+// and false is returned if another digit would be lost or src is not a plain number. Zeros before the number go, one
+// digit stays before the point: "007.50" becomes "7.50", ".5" becomes "0.5". A negative scale leaves the digits after the
+// point as they are. NaN and the infinities pass. "-0.00" stays negative zero's text as the source wrote it.
 func AppendDecimal(dst, src []byte, scale int) ([]byte, bool) {
-	if scale < 0 || len(src) == 0 || src[len(src)-1] > '9' {
-		return append(dst, src...), len(src) > 0
+	switch string(src) {
+	case "NaN", "Infinity", "-Infinity":
+		return append(dst, src...), true
+	}
+	whole, fraction, sign, ok := cutDecimal(src)
+	if !ok {
+		return dst, false
+	}
+	if scale < 0 {
+		scale = len(fraction)
+	}
+	for len(fraction) > scale {
+		if fraction[len(fraction)-1] != '0' {
+			return dst, false
+		}
+		fraction = fraction[:len(fraction)-1]
+	}
+	dst = append(append(dst, sign...), whole...)
+	if scale == 0 {
+		return dst, true
+	}
+	dst = append(append(dst, '.'), fraction...)
+	for range scale - len(fraction) {
+		dst = append(dst, '0')
+	}
+	return dst, true
+}
+
+// cutDecimal cuts a plain number into its sign, the digits before the point without zeros in front, and those after it.
+func cutDecimal(src []byte) (whole, fraction, sign []byte, ok bool) {
+	if len(src) > 0 && src[0] == '-' {
+		sign, src = src[:1], src[1:]
 	}
 	point := len(src)
 	for i, c := range src {
 		switch {
 		case c == '.' && point == len(src):
 			point = i
-		case c >= '0' && c <= '9', i == 0 && c == '-':
-		default:
-			return dst, false
+		case c < '0' || c > '9':
+			return nil, nil, nil, false
 		}
 	}
-	digits := max(len(src)-point-1, 0)
-	for digits > scale {
-		if src[point+digits] != '0' {
-			return dst, false
-		}
-		digits--
+	whole = src[:point]
+	if point < len(src) {
+		fraction = src[point+1:]
 	}
-	dst = append(dst, src[:point]...)
-	if scale == 0 {
-		return dst, true
+	if len(whole)+len(fraction) == 0 {
+		return nil, nil, nil, false
 	}
-	dst = append(dst, '.')
-	if digits > 0 {
-		dst = append(dst, src[point+1:point+1+digits]...)
+	for len(whole) > 1 && whole[0] == '0' {
+		whole = whole[1:]
 	}
-	for ; digits < scale; digits++ {
-		dst = append(dst, '0')
+	if len(whole) == 0 {
+		whole = zero
 	}
-	return dst, true
+	return whole, fraction, sign, true
 }
+
+var zero = []byte{'0'}
 
 // AppendFloat appends the shortest text that reads back as the same float of 32 or 64 bits, in Go's 'g' format with the
 // exponent as Go writes it; NaN, Infinity and -Infinity by these words.
