@@ -1,0 +1,210 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/memory"
+	"github.com/whimbrel/whimbrel/internal/verify"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// stock is a table on two servers, its name and note free to hold anything.
+func stock(keyed string) (*schema.Table, schema.Shape) {
+	id := &schema.Column{Name: "id", Type: schema.Type{Kind: row.Int, Precision: 64}}
+	name := &schema.Column{Name: "name", Type: schema.Type{Kind: row.Text}, Null: true}
+	note := &schema.Column{Name: "note", Type: schema.Type{Kind: row.Bytes}, Null: true}
+	t := &schema.Table{Name: schema.Name{Schema: "main", Name: "stock"}, Number: 1, Columns: []*schema.Column{id, name, note}}
+	s := schema.Shape{Columns: []schema.ShapeColumn{{Column: id, Cell: row.Int}, {Column: name, Cell: row.Text}, {Column: note, Cell: row.Bytes}}}
+	if keyed != "" {
+		t.Primary = &schema.Key{Name: "pk", Columns: []schema.Part{{Column: keyed}}, Constraint: true}
+		s.Key = []int{0}
+	}
+	return t, s
+}
+
+type sides struct {
+	source, target *memory.Server
+	table          *schema.Table
+	pair           verify.Pair
+}
+
+func newSides(t *testing.T, rows int, keyed string) *sides {
+	t.Helper()
+	s := &sides{source: memory.New("source"), target: memory.New("target")}
+	var shape schema.Shape
+	s.table, shape = stock(keyed)
+	for _, server := range []*memory.Server{s.source, s.target} {
+		check(t, server.Create(s.table))
+		x := server.Begin()
+		for i := range rows {
+			check(t, x.Insert(s.table.Name, cells(strconv.Itoa(i), "name "+strconv.Itoa(i), "note")...))
+		}
+		check(t, x.Commit())
+	}
+	s.pair = verify.Pair{
+		Source: verify.Side{Database: s.source.Open(driver.Source), Table: s.table, Shape: shape},
+		Target: verify.Side{Database: s.target.Open(driver.Target), Table: s.table, Shape: shape}, Seed: 42,
+	}
+	return s
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cells(texts ...string) [][]byte {
+	all := make([][]byte, len(texts))
+	for i, text := range texts {
+		if text != "NULL" {
+			all[i] = []byte(text)
+		}
+	}
+	return all
+}
+
+func (s *sides) change(t *testing.T, do func(x *memory.Tx) error) {
+	t.Helper()
+	x := s.target.Begin()
+	check(t, do(x))
+	check(t, x.Commit())
+}
+
+func TestEqualTablesAreEqual(t *testing.T) {
+	for _, rows := range []int{0, 1, 5000} {
+		tally, err := verify.Compare(t.Context(), newSides(t, rows, "id").pair, 10)
+		check(t, err)
+		if !tally.Equal() || tally.Source != tally.Target || tally.Source.Rows != uint64(rows) {
+			t.Fatalf("%d rows: %+v", rows, tally)
+		}
+	}
+}
+
+// Each kind of difference must be found, at its key.
+func TestEveryKindOfDifferenceIsFound(t *testing.T) {
+	at := func(id string, name, note string) func(n schema.Name, x *memory.Tx) error {
+		return func(n schema.Name, x *memory.Tx) error {
+			return x.Update(n, row.MakeKey([]byte(id)), cells(id, name, note)...)
+		}
+	}
+	cases := map[string]struct {
+		change func(n schema.Name, x *memory.Tx) error
+		what   []verify.What
+	}{
+		"missing row":         {func(n schema.Name, x *memory.Tx) error { return x.Delete(n, row.MakeKey([]byte("7"))) }, []verify.What{verify.Missing}},
+		"extra row":           {func(n schema.Name, x *memory.Tx) error { return x.Insert(n, cells("1000", "a", "b")...) }, []verify.What{verify.Extra}},
+		"one bit":             {at("7", "name 7", "nota"), []verify.What{verify.Unlike}},
+		"NULL, not empty":     {at("7", "name 7", "NULL"), []verify.What{verify.Unlike}},
+		"empty":               {at("7", "", "note"), []verify.What{verify.Unlike}},
+		"trailing blank":      {at("7", "name 7 ", "note"), []verify.What{verify.Unlike}},
+		"border moved":        {at("7", "name 7n", "ote"), []verify.What{verify.Unlike}},
+		"columns swapped":     {at("7", "note", "name 7"), []verify.What{verify.Unlike}},
+		"another row's cells": {at("7", "name 8", "note"), []verify.What{verify.Unlike}},
+		"two rows swapped": {func(n schema.Name, x *memory.Tx) error {
+			if err := at("7", "name 8", "note")(n, x); err != nil {
+				return err
+			}
+			return at("8", "name 7", "note")(n, x)
+		}, []verify.What{verify.Unlike, verify.Unlike}},
+		"key changed": {func(n schema.Name, x *memory.Tx) error {
+			return x.Update(n, row.MakeKey([]byte("7")), cells("1007", "name 7", "note")...)
+		}, []verify.What{verify.Extra, verify.Missing}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newSides(t, 300, "id")
+			s.change(t, func(x *memory.Tx) error { return c.change(s.table.Name, x) })
+			tally, err := verify.Compare(t.Context(), s.pair, 10)
+			check(t, err)
+			if tally.Equal() || len(tally.Differing) != len(c.what) {
+				t.Fatalf("%+v", tally)
+			}
+			for _, want := range c.what {
+				found := false
+				for _, d := range tally.Differing {
+					found = found || d.What == want
+				}
+				if !found {
+					t.Errorf("no %s key among %+v", want, tally.Differing)
+				}
+			}
+		})
+	}
+}
+
+func TestATableWithoutAKeyIsComparedAsABag(t *testing.T) {
+	s := newSides(t, 50, "")
+	s.change(t, func(x *memory.Tx) error { return x.Insert(s.table.Name, cells("3", "name 3", "note")...) })
+	tally, err := verify.Compare(t.Context(), s.pair, 10)
+	check(t, err)
+	if len(tally.Differing) != 1 || tally.Differing[0].What != verify.Extra {
+		t.Fatalf("a row that is there twice: %+v", tally)
+	}
+}
+
+func TestManyDifferencesAreCutOff(t *testing.T) {
+	s := newSides(t, 300, "id")
+	s.change(t, func(x *memory.Tx) error { return x.Truncate(s.table.Name) })
+	tally, err := verify.Compare(t.Context(), s.pair, 100)
+	check(t, err)
+	if len(tally.Differing) != 100 || !tally.More {
+		t.Fatalf("%d keys, more %v", len(tally.Differing), tally.More)
+	}
+}
+
+func TestASampleCountsEveryRow(t *testing.T) {
+	s := newSides(t, 300, "id")
+	tally, err := verify.Sample(t.Context(), s.pair, 3, 10)
+	check(t, err)
+	if !tally.Equal() {
+		t.Fatalf("%+v", tally)
+	}
+	s.change(t, func(x *memory.Tx) error { return x.Delete(s.table.Name, row.MakeKey([]byte("250"))) })
+	if tally, err = verify.Sample(t.Context(), s.pair, 3, 10); err != nil || tally.Equal() {
+		t.Fatalf("a missing row was not counted: %+v, %v", tally, err)
+	}
+}
+
+// follower pretends to be a table's replay: catching up copies what was pending.
+type follower func() error
+
+// CaughtUp does what was pending.
+func (f follower) CaughtUp(context.Context) error { return f() }
+
+func TestALiveComparisonWaitsForWhatIsOnItsWay(t *testing.T) {
+	s := newSides(t, 300, "id")
+	x := s.source.Begin()
+	check(t, x.Update(s.table.Name, row.MakeKey([]byte("9")), cells("9", "changed", "note")...))
+	check(t, x.Commit())
+	calls := 0
+	tally, err := verify.Live(t.Context(), s.pair, follower(func() error {
+		if calls++; calls == 3 { // the change arrives late
+			s.change(t, func(x *memory.Tx) error {
+				return x.Update(s.table.Name, row.MakeKey([]byte("9")), cells("9", "changed", "note")...)
+			})
+		}
+		return nil
+	}), 10)
+	check(t, err)
+	if !tally.Equal() || calls < 3 {
+		t.Fatalf("after %d waits: %+v", calls, tally)
+	}
+}
+
+func TestALiveComparisonFindsWhatNobodyNoted(t *testing.T) {
+	s := newSides(t, 300, "id")
+	check(t, s.pair.Target.Database.Ledger.Prepare(t.Context(), "r"))
+	s.change(t, func(x *memory.Tx) error { return x.Delete(s.table.Name, row.MakeKey([]byte("9"))) })
+	tally, err := verify.Live(t.Context(), s.pair, follower(func() error { return nil }), 10)
+	check(t, err)
+	if len(tally.Differing) != 1 || fmt.Sprintf("%s", tally.Differing[0].Key[4:]) != "9" {
+		t.Fatalf("%+v", tally)
+	}
+}
