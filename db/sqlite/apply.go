@@ -1,0 +1,238 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+type applier struct{ d *database }
+
+// Apply makes the target equal to a delta. The rows of the keys are removed, then the images are written with INSERT OR
+// REPLACE: what REPLACE takes out of the way is told to us, old values and all, by SQLite's pre-update hook, whatever kind
+// of unique index it was in the way of (partial, on an expression, on a generated column), and its key goes on the repair
+// list. That makes REPLACE safe here (HAZARDS C9).
+func (a applier) Apply(ctx context.Context, d driver.Delta) error {
+	err := a.d.write(ctx, lockWait, func(s *session) error {
+		if err := s.fence(d.Epoch); err != nil {
+			return err
+		}
+		done, err := s.advance(d, a.d.label())
+		if err != nil || done {
+			return err
+		}
+		return s.replay(d)
+	})
+	if err != nil {
+		return fmt.Errorf("apply %s batch %d: %w", d.Table.Name, d.Number, err)
+	}
+	return nil
+}
+
+// advance moves the lane to the delta's number; done reports that it is there already.
+func (s *session) advance(d driver.Delta, label string) (done bool, err error) {
+	now, err := s.laneNumber(d.Table, d.Lane)
+	if err != nil || now >= d.Number {
+		return err == nil, err
+	}
+	if now != d.Number-1 {
+		return false, fmt.Errorf("lane %d stands at batch %d", d.Lane, now)
+	}
+	_, err = s.exec(`INSERT INTO whimbrel_target_lane (table_no, lane, number, session) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number, session = excluded.session`,
+		number(int64(d.Table.Number)), number(int64(d.Lane)), number(d.Number), text(label))
+	return false, err
+}
+
+func (s *session) replay(d driver.Delta) error {
+	columns := columnsOf(d.Shape)
+	list, err := s.lister(d.Table)
+	if err != nil {
+		return err
+	}
+	if err := s.removeKeys(d.Table, keyColumns(columns, d.Shape.Key), d.Keys); err != nil {
+		return err
+	}
+	displaced := &displacedRows{table: d.Table, keys: keyColumns(columns, d.Shape.Key)}
+	if err := s.writeImages(d, columns, displaced); err != nil {
+		return err
+	}
+	if err := displaced.err; err != nil {
+		return err
+	}
+	for _, key := range displaced.found {
+		if err := list.put(driver.Repairs, key); err != nil {
+			return err
+		}
+	}
+	if d.Note {
+		for i := range d.Keys.Len() {
+			if err := list.put(driver.Changed, d.Keys.Row(i)); err != nil {
+				return err
+			}
+		}
+	}
+	if d.Mended == nil {
+		return nil
+	}
+	return s.strike(driver.Repairs, d.Table, d.Mended, d.Stamp) // one that this very batch displaced has a newer stamp and stays
+}
+
+// removeKeys deletes the rows of exactly these keys.
+func (s *session) removeKeys(t *schema.Table, columns []column, keys *row.Batch) error {
+	st, _, err := s.conn.Prepare("DELETE FROM " + quote(t.Name.Name) + " WHERE " + keyEquals(t, columns))
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	for i := range keys.Len() {
+		for n := range columns {
+			if err := columns[n].bind(st, n+1, keys.Cell(i, n)); err != nil {
+				return err
+			}
+		}
+		if err := st.Exec(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) writeImages(d driver.Delta, columns []column, displaced *displacedRows) error {
+	st, _, err := s.conn.Prepare(insertInto(d.Table, columns, "INSERT OR REPLACE"))
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	s.conn.PreUpdateHook(displaced.note)
+	defer s.conn.PreUpdateHook(nil)
+	for i := range d.Images.Len() {
+		if err := s.insertRow(st, d.Images, i, columns); err != nil {
+			return placed(err, d.Table, d.Shape, d.Images, i)
+		}
+	}
+	return nil
+}
+
+// displacedRows collects the keys of rows that REPLACE removes.
+type displacedRows struct {
+	table *schema.Table
+	keys  []column
+	found [][]byte
+	err   error
+}
+
+func (r *displacedRows) note(u sqlite3.PreUpdateData) {
+	if u.Op != sqlite3.AUTH_DELETE || !strings.EqualFold(u.Table, r.table.Name.Name) || r.err != nil {
+		return
+	}
+	b := row.NewBatch(len(r.keys))
+	for i := range r.keys {
+		at := slices.IndexFunc(r.table.Columns, func(c *schema.Column) bool { return c.Name == r.keys[i].name })
+		old, err := u.Old(at)
+		if err != nil {
+			r.err = fmt.Errorf("read a displaced key: %w", err)
+			return
+		}
+		var v value
+		v.load(old)
+		if v.class == sqlite3.NULL {
+			b.AppendNull()
+			continue
+		}
+		out, why := r.keys[i].appendCell(b.Begin(), &v)
+		if why != "" {
+			r.err = &driver.CellError{Table: r.table.Name, Column: r.keys[i].name, Why: why}
+			return
+		}
+		b.End(out)
+	}
+	r.found = append(r.found, slices.Clone(b.Row(0)))
+}
+
+// Part removes the rows that share a unique key's values and puts their keys on the repair list.
+func (a applier) Part(ctx context.Context, t *schema.Table, sh schema.Shape, k *schema.Key, epoch int64) (int64, error) {
+	var rows int64
+	err := a.d.write(ctx, lockWait, func(s *session) error {
+		if err := s.fence(epoch); err != nil {
+			return err
+		}
+		columns := columnsOf(sh)
+		shared, err := s.shared(t, columns, sh.Key, k)
+		if err != nil || shared.Len() == 0 {
+			return err
+		}
+		list, err := s.lister(t)
+		if err != nil {
+			return err
+		}
+		rows = int64(shared.Len())
+		for i := range shared.Len() {
+			if err := list.put(driver.Repairs, shared.Row(i)); err != nil {
+				return err
+			}
+		}
+		return s.removeKeys(t, keyColumns(columns, sh.Key), shared)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("part %s of %s: %w", k.Name, t.Name, err)
+	}
+	return rows, nil
+}
+
+// shared reads the keys of rows whose unique values another row has as well.
+func (s *session) shared(t *schema.Table, columns []column, key []int, k *schema.Key) (*row.Batch, error) {
+	var values, present, match []string
+	for i, p := range k.Columns {
+		v := quote(p.Column)
+		if p.Column == "" && p.Expression != "" {
+			v = "(" + p.Expression + ")"
+		}
+		collation := ""
+		if p.Collation != "" {
+			collation = " COLLATE " + quote(p.Collation)
+		}
+		name := "whimbrel_v" + itoa(i)
+		values = append(values, v+collation+" AS "+name)
+		present = append(present, v+" IS NOT NULL")
+		match = append(match, v+collation+" = d."+name)
+	}
+	if k.Where != "" {
+		present = append(present, "("+k.Where+")")
+	}
+	keys := keyColumns(columns, key)
+	where := strings.Join(present, " AND ")
+	sql := selectFrom(t, keys) + ", (SELECT " + strings.Join(values, ", ") + " FROM " + quote(t.Name.Name) + " WHERE " + where +
+		" GROUP BY " + groupBy(len(values)) + " HAVING count(*) > 1) AS d WHERE " + where + " AND " + strings.Join(match, " AND ")
+	st, _, err := s.conn.Prepare(sql)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	places := make([]int, len(keys))
+	for i := range places {
+		places[i] = i
+	}
+	found := row.NewBatch(len(keys))
+	for st.Step() {
+		if err := s.appendRow(found, st, t, keys, places); err != nil {
+			return nil, err
+		}
+	}
+	return found, st.Err()
+}
+
+func groupBy(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = itoa(i + 1)
+	}
+	return strings.Join(all, ", ")
+}

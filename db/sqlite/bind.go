@@ -1,0 +1,126 @@
+package sqlite
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"unsafe"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/row"
+)
+
+// bind gives parameter i the value that a cell says, in the storage class that the column keeps it in. A value that the
+// column would alter is refused: errData, with a clause.
+func (c *column) bind(st *sqlite3.Stmt, i int, cell []byte) error {
+	switch {
+	case cell == nil:
+		return st.BindNull(i)
+	case c.literal:
+		return bindLiteral(st, i, cell)
+	case c.cell == row.Bytes:
+		return st.BindBlob(i, cell)
+	case c.affinity == affinityText:
+		return st.BindText(i, textOf(cell))
+	}
+	switch c.cell {
+	case row.Bool, row.Int:
+		n, err := strconv.ParseInt(textOf(cell), 10, 64)
+		if err != nil {
+			return c.refuse("is not an integer of 64 bits")
+		}
+		return st.BindInt64(i, n)
+	case row.Decimal:
+		if c.affinity != affinityBlob && significant(cell) > exactDigits {
+			return c.refuse("has more digits than a number here keeps")
+		}
+	case row.Float32, row.Float64:
+		return c.bindFloat(st, i, cell)
+	}
+	return st.BindText(i, textOf(cell))
+}
+
+func (c *column) refuse(why string) error {
+	return fmt.Errorf("column %s %s: %w", c.name, why, errData)
+}
+
+func (c *column) bindFloat(st *sqlite3.Stmt, i int, cell []byte) error {
+	f, err := strconv.ParseFloat(textOf(cell), 64)
+	switch {
+	case err != nil:
+		return c.refuse("is not a float")
+	case math.IsNaN(f) && c.lenient:
+		return st.BindNull(i)
+	case math.IsNaN(f):
+		return c.refuse("is NaN, which becomes NULL here")
+	case f == 0 && math.Signbit(f) && c.affinity != affinityBlob:
+		return c.refuse("is negative zero, which becomes zero here")
+	}
+	if c.cell == row.Float32 {
+		if narrow, err := strconv.ParseFloat(textOf(cell), 32); err == nil && float32(f) != float32(narrow) {
+			f = narrow
+		}
+	}
+	return st.BindFloat(i, f)
+}
+
+// significant counts a decimal's digits without the zeros before and after; 0 for NaN and the infinities.
+func significant(cell []byte) int {
+	if cell[len(cell)-1] > '9' {
+		return 0
+	}
+	n, zeros := 0, 0
+	for _, d := range cell {
+		switch {
+		case d == '0' && n > 0:
+			zeros++
+		case d > '0' && d <= '9':
+			n, zeros = n+zeros+1, 0
+		}
+	}
+	return n
+}
+
+// bindLiteral reads what appendLiteral writes; other text is bound as it is.
+func bindLiteral(st *sqlite3.Stmt, i int, cell []byte) error {
+	last := len(cell) - 1
+	switch {
+	case last > 0 && cell[0] == '\'' && cell[last] == '\'':
+		return st.BindText(i, textOf(bytes.ReplaceAll(cell[1:last], []byte("''"), []byte("'"))))
+	case last > 1 && cell[0] == 'x' && cell[1] == '\'' && cell[last] == '\'':
+		b, err := hex.AppendDecode(nil, cell[2:last])
+		if err != nil {
+			return st.BindText(i, textOf(cell))
+		}
+		return st.BindBlob(i, b)
+	}
+	if n, err := strconv.ParseInt(textOf(cell), 10, 64); err == nil && plainInteger(cell) {
+		return st.BindInt64(i, n)
+	}
+	f, err := strconv.ParseFloat(textOf(cell), 64)
+	if err == nil || math.IsInf(f, 0) && bytes.HasSuffix(cell, []byte("9e999")) {
+		return st.BindFloat(i, f)
+	}
+	return st.BindText(i, textOf(cell))
+}
+
+// bindRaw gives parameter i a stored value in its own storage class.
+func (v *value) bindRaw(st *sqlite3.Stmt, i int) error {
+	switch v.class {
+	case sqlite3.INTEGER:
+		return st.BindInt64(i, v.i)
+	case sqlite3.FLOAT:
+		return st.BindFloat(i, v.f)
+	case sqlite3.TEXT:
+		return st.BindText(i, textOf(v.b))
+	case sqlite3.BLOB:
+		return st.BindBlob(i, v.b)
+	}
+	return st.BindNull(i)
+}
+
+// textOf lets bytes be bound or parsed as text without a copy a cell. The string must not outlive the bytes.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

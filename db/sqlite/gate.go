@@ -1,0 +1,177 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Gate and guard are triggers that refuse every write with a sentence. They stand in the file, so they outlive us, and
+// RAISE(ABORT) is not softened by OR IGNORE or OR REPLACE. Our own sessions have triggers switched off, so both are the same
+// for everybody else, without exceptions in their words.
+
+const (
+	gateSentence  = "Whimbrel is moving this database: it takes no more changes. The application goes on at the new database."
+	guardSentence = "Whimbrel is filling this database: it is not open yet."
+)
+
+var events = []string{"insert", "update", "delete"}
+
+func barrier(what, event string, t *schema.Table, sentence string) string {
+	return "CREATE TRIGGER IF NOT EXISTS " + triggerName(what+"_"+event, t) + " BEFORE " + strings.ToUpper(event) + " ON " +
+		quote(t.Name.Name) + " BEGIN SELECT RAISE(ABORT, " + quoteText(sentence) + "); END"
+}
+
+func (s *session) raiseBarrier(what string, t *schema.Table, sentence string) error {
+	for _, event := range events {
+		if _, err := s.exec(barrier(what, event, t, sentence)); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) lowerBarrier(what string, t *schema.Table) error {
+	for _, event := range events {
+		if _, err := s.exec("DROP TRIGGER IF EXISTS " + triggerName(what+"_"+event, t)); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+type gate struct{ d *database }
+
+// Shut puts the triggers on all tables in one transaction. It has the write lock then: the last write in flight has ended.
+func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
+	err := g.d.change(ctx, orWait(max(w.Lock, w.Settled)), func(s *session) error {
+		for _, t := range tables {
+			if err := s.raiseBarrier("gate", t, gateSentence); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("shut the source: %w", g.d.withOpeners(err))
+	}
+	return nil
+}
+
+// Prove has the write lock for a moment, so no write is in flight, and sees that every trigger stands.
+func (g gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
+	err := g.d.lockOnce(ctx, w.Settled, func(s *session) error {
+		for _, t := range tables {
+			for _, event := range events {
+				there := false
+				err := s.one("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND sql LIKE '%RAISE(ABORT%' AND tbl_name = ?2 COLLATE NOCASE",
+					func(*sqlite3.Stmt) { there = true }, text(triggerName("gate_"+event, t)), text(t.Name.Name))
+				if err != nil {
+					return err
+				}
+				if !there {
+					return fmt.Errorf("%s takes %s: its gate is not there", t.Name, strings.ToUpper(event))
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("prove that the source is shut: %w", err)
+	}
+	return nil
+}
+
+// Reopen takes the triggers away.
+func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
+	err := g.d.change(ctx, lockWait, func(s *session) error {
+		for _, t := range tables {
+			if err := s.lowerBarrier("gate", t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reopen the source: %w", err)
+	}
+	return nil
+}
+
+// Writers names the processes, but ours, that have the file open, where the system shows them (Linux, and those of the same
+// user). SQLite itself keeps no list of its connections.
+func (g gate) Writers(context.Context) ([]driver.Writer, error) { return g.d.openers(), nil }
+
+func (d *database) openers() []driver.Writer {
+	real, err := filepath.EvalSymlinks(d.path)
+	if err != nil {
+		return nil
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	var found []driver.Writer
+	for _, p := range processes {
+		pid := filepath.Base(p)
+		if pid == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		files, _ := filepath.Glob(p + "/fd/*")
+		for _, f := range files {
+			if at, err := os.Readlink(f); err != nil || at != real {
+				continue
+			}
+			name, _ := os.ReadFile(p + "/comm")
+			w := driver.Writer{Session: "process " + pid, Program: strings.TrimSpace(string(name)), State: "has the file open"}
+			if at, err := os.Lstat(f); err == nil {
+				w.Since = time.Since(at.ModTime())
+			}
+			found = append(found, w)
+			break
+		}
+	}
+	return found
+}
+
+// withOpeners adds to an error about a lock who else has the file open.
+func (d *database) withOpeners(err error) error {
+	if err == nil || !errors.Is(err, sqlite3.BUSY) {
+		return err
+	}
+	var who []string
+	for _, w := range d.openers() {
+		who = append(who, w.Program+" ("+w.Session+")")
+	}
+	if len(who) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the file is open in %s", err, strings.Join(who, ", "))
+}
+
+type guard struct{ d *database }
+
+// Shut refuses others' writes to a table of the target.
+func (g guard) Shut(ctx context.Context, t *schema.Table) error {
+	err := g.d.write(ctx, lockWait, func(s *session) error { return s.raiseBarrier("guard", t, guardSentence) })
+	if err != nil {
+		return fmt.Errorf("guard the target: %w", err)
+	}
+	return nil
+}
+
+// Open lets everybody write to it.
+func (g guard) Open(ctx context.Context, t *schema.Table) error {
+	err := g.d.write(ctx, lockWait, func(s *session) error { return s.lowerBarrier("guard", t) })
+	if err != nil {
+		return fmt.Errorf("open the target: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+type recorder struct{ d *database }
+
+// exactly is how many entries a backlog is counted up to.
+const exactly = 100_000
+
+// Backlog says what a record holds.
+func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog, error) {
+	var b driver.Backlog
+	rec := recordName(t)
+	err := r.d.read(ctx, r.d.control, func(s *session) error {
+		err := s.one("SELECT count(*) FROM (SELECT 1 FROM "+rec+" LIMIT ?1)", func(st *sqlite3.Stmt) { b.Entries = st.ColumnInt64(0) }, number(exactly+1))
+		if err != nil || b.Entries == 0 {
+			return err
+		}
+		if b.Entries > exactly {
+			err = s.one("SELECT (SELECT max(seq) FROM "+rec+") - (SELECT min(seq) FROM "+rec+") + 1",
+				func(st *sqlite3.Stmt) { b.Entries = max(b.Entries, st.ColumnInt64(0)) })
+			if err != nil {
+				return err
+			}
+		}
+		err = s.one("SELECT (julianday('now') - 2440587.5) * 86400 - at FROM "+rec+" ORDER BY seq LIMIT 1", func(st *sqlite3.Stmt) {
+			b.Oldest = max(time.Duration(st.ColumnFloat(0)*float64(time.Second)), time.Nanosecond)
+		})
+		if err != nil {
+			return err
+		}
+		return s.one("SELECT avg(coalesce(octet_length(k1), 0)) + 24 FROM (SELECT k1 FROM "+rec+" LIMIT 100)",
+			func(st *sqlite3.Stmt) { b.Bytes = int64(st.ColumnFloat(0) * float64(b.Entries)) })
+	})
+	if err != nil {
+		return b, fmt.Errorf("look at the record of %s: %w", t.Name, err)
+	}
+	return b, nil
+}
+
+// Number returns the number of the last batch forgotten in a lane.
+func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
+	var n int64
+	err := r.d.read(ctx, r.d.control, func(s *session) error {
+		there := false
+		if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'whimbrel_source_lane'", func(*sqlite3.Stmt) { there = true }); err != nil || !there {
+			return err
+		}
+		return s.one("SELECT number FROM whimbrel_source_lane WHERE table_no = ?1 AND lane = ?2",
+			func(st *sqlite3.Stmt) { n = st.ColumnInt64(0) }, number(int64(t.Number)), number(int64(lane)))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read lane %d of %s: %w", lane, t.Name, err)
+	}
+	return n, nil
+}
+
+// Take reads entries and the rows of their keys in one read transaction, which ends before Take returns: the receipt holds
+// the session, not the snapshot, so that the application's log is not kept from being emptied while the target works.
+func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	s, err := r.d.take(ctx, r.d.work)
+	if err != nil {
+		return nil, fmt.Errorf("take from %s: %w", w.Table.Name, err)
+	}
+	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane}
+	err = r.d.snapshot(ctx, s, func(*session) error {
+		t := taking{s: s, want: w, columns: columnsOf(w.Shape), keys: keys, images: images, seen: map[string]struct{}{}, receipt: rec}
+		return t.all()
+	})
+	if err == nil {
+		err = r.d.relieve(s)
+	}
+	if err != nil {
+		keys.Abandon()
+		images.Abandon()
+		_ = rec.Close()
+		return nil, fmt.Errorf("take from %s: %w", w.Table.Name, err)
+	}
+	return rec, nil
+}
+
+// taking is one Take on its way.
+type taking struct {
+	s       *session
+	want    driver.Want
+	columns []column
+	byKey   *sqlite3.Stmt
+	keys    *row.Batch
+	images  *row.Batch
+	seen    map[string]struct{}
+	receipt *receipt
+}
+
+func (t *taking) all() error {
+	var err error
+	if t.byKey, err = t.s.prepareByKey(t.want.Table, t.columns, t.want.Shape.Key); err != nil {
+		return err
+	}
+	defer t.byKey.Close()
+	if err := t.entries(); err != nil {
+		return err
+	}
+	if t.want.Also == nil {
+		return nil
+	}
+	for i := range t.want.Also.Len() {
+		at := t.keys.Len()
+		if err := t.keys.AppendRow(t.want.Also.Row(i)); err != nil {
+			return err
+		}
+		if err := t.look(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries goes through the record from its beginning. Entries of other lanes are stepped over; a lane is a matter of the
+// key's canonical bytes, so it is found here and not in SQL.
+func (t *taking) entries() error {
+	width := len(t.want.Shape.Key)
+	sql := "SELECT seq"
+	for i := range width {
+		sql += ", k" + itoa(i+1)
+	}
+	st, _, err := t.s.conn.Prepare(sql + " FROM " + recordName(t.want.Table) + " ORDER BY seq")
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	for len(t.receipt.entries) < t.want.Most && st.Step() {
+		at := t.keys.Len()
+		if err := t.key(st); err != nil {
+			return err
+		}
+		if t.want.Lanes > 1 && laneOf(t.keys.Row(at), t.want.Lanes) != t.want.Lane {
+			t.keys.Truncate(at)
+			continue
+		}
+		t.receipt.entries = append(t.receipt.entries, st.ColumnInt64(0))
+		if err := t.look(at); err != nil {
+			return err
+		}
+	}
+	return st.Err()
+}
+
+// key appends the key of an entry.
+func (t *taking) key(st *sqlite3.Stmt) error {
+	var v value
+	for i, k := range t.want.Shape.Key {
+		c := &t.columns[k]
+		if v.scan(st, i+1); v.class == sqlite3.NULL {
+			t.keys.AppendNull()
+			continue
+		}
+		out, why := c.appendCell(t.keys.Begin(), &v)
+		if why != "" {
+			t.keys.Abandon()
+			text, _ := appendLiteral(nil, &v)
+			return &driver.CellError{Table: t.want.Table.Name, Column: c.name, Key: string(text), Why: why}
+		}
+		t.keys.End(out)
+	}
+	return nil
+}
+
+// look reads the row of the key that was appended last, unless the key was there already: then it is taken back.
+func (t *taking) look(at int) error {
+	run := t.keys.Row(at)
+	if _, there := t.seen[string(run)]; there {
+		t.keys.Truncate(at)
+		return nil
+	}
+	t.seen[string(run)] = struct{}{}
+	for i, k := range t.want.Shape.Key {
+		if err := t.columns[k].bind(t.byKey, i+1, t.keys.Cell(at, i)); err != nil {
+			return err
+		}
+	}
+	return t.s.appendFound(t.images, t.byKey, t.want.Table, t.columns, t.want.Shape.Key, run)
+}
+
+// laneOf gives each key its lane, by the hash of its canonical cells.
+func laneOf(key []byte, lanes int) int {
+	d := row.Seed(0).Digest(key)
+	return int(binary.BigEndian.Uint64(d[:8]) % uint64(lanes))
+}
+
+type receipt struct {
+	d       *database
+	s       *session
+	table   *schema.Table
+	lane    int
+	entries []int64
+}
+
+func (r *receipt) Entries() int  { return len(r.entries) }
+func (r *receipt) Emptied() bool { return false } // DELETE without WHERE notes every key once triggers are there
+
+// Durable makes what was read survive a crash, whatever the application's connections do at commit.
+func (r *receipt) Durable(context.Context) error { return r.d.settle() }
+
+// Forget removes the entries in a short transaction.
+func (r *receipt) Forget(ctx context.Context, n int64) error {
+	if r.s == nil {
+		return fmt.Errorf("forget batch %d of %s: the receipt is closed", n, r.table.Name)
+	}
+	r.s.conn.SetInterrupt(ctx)
+	if err := r.forget(ctx, n); err != nil {
+		return fmt.Errorf("forget batch %d of %s: %w", n, r.table.Name, because(ctx, err))
+	}
+	return nil
+}
+
+func (r *receipt) forget(ctx context.Context, n int64) error {
+	if err := r.d.begin(ctx, r.s, lockWait); err != nil {
+		return err
+	}
+	defer r.d.done()
+	if err := r.strike(n); err != nil {
+		_ = r.s.end()
+		return err
+	}
+	return r.s.commit(ctx)
+}
+
+func (r *receipt) strike(n int64) error {
+	st, _, err := r.s.conn.Prepare("DELETE FROM " + recordName(r.table) + " WHERE seq = ?1")
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	for _, seq := range r.entries {
+		if err := run(st, number(seq)); err != nil {
+			return err
+		}
+	}
+	_, err = r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number`,
+		number(int64(r.table.Number)), number(int64(r.lane)), number(n))
+	return err
+}
+
+// Close gives the session back.
+func (r *receipt) Close() error {
+	if r.s != nil {
+		r.d.give(r.s)
+		r.s = nil
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// watcher notices what triggers can not. DELETE without WHERE is noted row by row here, since a table with triggers is not
+// emptied in one go; what is left is a change of the schema. The words of table, indexes and triggers show one that lasted,
+// and the file's schema version, less the steps that were ours, shows that there was one at all: a trigger dropped and made
+// again leaves nothing else. A row's place in the file (rootpage) is left out: VACUUM moves it.
+type watcher struct{ d *database }
+
+// fingerprint is what Fingerprint writes, as JSON.
+type fingerprint struct {
+	Steps    int64    `json:"steps"`    // of the schema version, by others
+	Table    string   `json:"table"`    // its words, empty when it is gone
+	Triggers []string `json:"triggers"` // ours on it
+	Others   []string `json:"others"`   // the application's triggers and indexes on it
+}
+
+// Fingerprint describes a table's part of the schema.
+func (w watcher) Fingerprint(ctx context.Context, t *schema.Table) (string, error) {
+	var f fingerprint
+	err := w.d.read(ctx, w.d.control, func(s *session) (err error) {
+		if f.Steps, err = s.schemaVersion(); err != nil {
+			return err
+		}
+		there := false
+		if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'whimbrel_source_steps'", func(*sqlite3.Stmt) { there = true }); err != nil {
+			return err
+		}
+		if there {
+			if err := s.one("SELECT steps FROM whimbrel_source_steps", func(st *sqlite3.Stmt) { f.Steps -= st.ColumnInt64(0) }); err != nil {
+				return err
+			}
+		}
+		return s.each("SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE ORDER BY name", func(st *sqlite3.Stmt) error {
+			what, name, sql := st.ColumnText(0), st.ColumnText(1), st.ColumnText(2)
+			switch {
+			case what == "table":
+				f.Table = sql
+			case what == "trigger" && slices.ContainsFunc(recordTriggers, func(r string) bool { return name == triggerName(r, t) }):
+				f.Triggers = append(f.Triggers, sql)
+			case !ours(name):
+				f.Others = append(f.Others, what+" "+name+": "+sql)
+			}
+			return nil
+		}, text(t.Name.Name))
+	})
+	if err != nil {
+		return "", fmt.Errorf("fingerprint %s: %w", t.Name, err)
+	}
+	words, err := json.Marshal(f)
+	return string(words), err
+}
+
+// Judge says what a changed fingerprint means.
+func (watcher) Judge(earlier, later string) (driver.Verdict, string) {
+	if earlier == later {
+		return driver.Harmless, "nothing changed"
+	}
+	var a, b fingerprint
+	if json.Unmarshal([]byte(earlier), &a) != nil || json.Unmarshal([]byte(later), &b) != nil {
+		return driver.Invalid, "the fingerprint can not be read"
+	}
+	switch {
+	case b.Table == "":
+		return driver.Invalid, "the table is gone"
+	case a.Table != b.Table:
+		return driver.Invalid, "the table was declared anew"
+	case !slices.Equal(a.Triggers, b.Triggers):
+		return driver.Invalid, "the triggers that note changes are not the same"
+	case a.Steps != b.Steps:
+		return driver.Suspect, "the schema was changed, so that triggers may have been off for a moment"
+	}
+	return driver.Harmless, "indexes or triggers of the application's own changed"
+}
