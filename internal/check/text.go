@@ -82,7 +82,11 @@ func writeFolds(b *strings.Builder, folds []folded) {
 		case table == (schema.Name{}):
 			writeLine(b, "  ", within(f), f)
 		case lines[table] == 1:
-			writeLine(b, "  ", f.findings[0].Table.String()+prefixed(within(f)), f)
+			place := f.findings[0].Place()
+			if len(f.findings) > 1 {
+				place = table.String() + ", " + within(f)
+			}
+			writeLine(b, "  ", place, f)
 		case !told[table]:
 			told[table] = true
 			fmt.Fprintf(b, "  %s\n", table)
@@ -93,13 +97,6 @@ func writeFolds(b *strings.Builder, folds []folded) {
 			}
 		}
 	}
-}
-
-func prefixed(inner string) string {
-	if inner == "" {
-		return ""
-	}
-	return ", " + inner
 }
 
 // within names what a fold of one table is about inside it: its columns and objects.
