@@ -196,11 +196,15 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("inspect the target: %w", err)
 	}
+	var ours bool // a move under way is looked at again: the tables are its own
+	if _, err := m.state.Document(ctx, tablesAreOurs, &ours); err != nil {
+		return nil, nil, err
+	}
 	found = append(found, check.Roles(source, target)...)
 	found = append(found, check.Versions(source.Info, target.Info)...)
 	found = append(found, check.SameDatabase(source.Info, target.Info, p.Source(e.Schema).Tables, there)...)
 	for _, q := range p.Pairs {
-		if there.Table(q.Target.Name) != nil {
+		if !ours && there.Table(q.Target.Name) != nil {
 			found = append(found, check.Finding{Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
 				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database."})
 		}

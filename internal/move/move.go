@@ -79,10 +79,10 @@ func (m *Move) actions() procedure.Actions {
 		"create-tables":   {Do: m.createTables, Undo: m.dropTables},
 		"install-capture": {Do: m.installCapture, Undo: m.removeCapture},
 
-		"load-uptime":   {Do: m.loadUptime},
+		"load-uptime":   {Do: m.loadUptime, Undo: m.unloadUptime},
 		"build-indexes": {Do: m.buildIndexes},
 		"replay":        {Do: m.replayUptime, Ready: m.replayReady},
-		"verify-uptime": {Do: m.verifyUptime, Ready: m.verifyReady},
+		"verify-uptime": {Do: m.verifyUptime, Undo: m.forgetProofs, Ready: m.verifyReady},
 
 		"confirm-downtime":  {Tell: m.tellDowntime},
 		"stop-application":  {Do: m.stopApplication, Undo: m.startSource},

@@ -216,6 +216,34 @@ func TestStandardMoveAndReset(t *testing.T) {
 	s.same(t)
 }
 
+func TestAMoveUnderWayIsTurnedIntoTheOther(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	for _, step := range []string{"accept-findings", "confirm-downtime"} {
+		if outcome, err := m.Run(t.Context(), procedure.Stop); err != nil || outcome != procedure.Waiting {
+			t.Fatalf("%s, %v", outcome, err)
+		}
+		answer := procedure.Yes
+		if step == "confirm-downtime" {
+			answer = Standard().Name
+		}
+		if err := m.Answer(t.Context(), step, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if outcome, err := m.Run(t.Context(), procedure.GoOn); err != nil || outcome != procedure.Finished {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	s.same(t)
+	r, err := m.Report(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Procedure != Standard().Name || r.Tables[1].Class != Downtime || r.Tables[1].Rows != 200 || r.Tables[1].Verdict != Equal {
+		t.Fatalf("%s: %+v", r.Procedure, r.Tables[1])
+	}
+}
+
 func TestAnUnequalTableKeepsTheTargetShut(t *testing.T) {
 	s := newShop(t, Standard().Name)
 	s.target.Flaw = memory.TrimmedText

@@ -66,10 +66,13 @@ func (m *Move) createTables(ctx context.Context) error {
 	return nil
 }
 
+// tablesAreOurs is the document that says who made the tables at the target.
+const tablesAreOurs = "tables-are-ours"
+
 // claim notes that the tables to be made are ours, once it is seen that none of them is there.
 func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	var ours bool
-	if _, err := m.state.Document(ctx, "tables-are-ours", &ours); err != nil || ours {
+	if _, err := m.state.Document(ctx, tablesAreOurs, &ours); err != nil || ours {
 		return err
 	}
 	there, err := target.Inspector.Inspect(ctx, m.plan.targetSchemas())
@@ -85,13 +88,13 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if len(taken) > 0 {
 		return fmt.Errorf("the target has tables of these names already: %s; drop or rename them, or name another schema", strings.Join(taken, ", "))
 	}
-	return m.state.SetDocument(ctx, "tables-are-ours", true)
+	return m.state.SetDocument(ctx, tablesAreOurs, true)
 }
 
 // dropTables removes what createTables made.
 func (m *Move) dropTables(ctx context.Context) error {
 	var ours bool
-	if _, err := m.state.Document(ctx, "tables-are-ours", &ours); err != nil || !ours {
+	if _, err := m.state.Document(ctx, tablesAreOurs, &ours); err != nil || !ours {
 		return err
 	}
 	target, err := m.target(ctx)
@@ -106,7 +109,7 @@ func (m *Move) dropTables(ctx context.Context) error {
 	if err := run(ctx, target, m.plan.after(target)); err != nil {
 		return err
 	}
-	return m.state.DeleteDocument(ctx, "tables-are-ours")
+	return m.state.DeleteDocument(ctx, tablesAreOurs)
 }
 
 // installCapture makes the source note each change to the uptime tables: triggers, one table at a time, then the wait for

@@ -83,6 +83,16 @@ func (m *Move) verifyUptime(ctx context.Context) error {
 	}
 }
 
+// forgetProofs takes the uptime's verdicts back.
+func (m *Move) forgetProofs(ctx context.Context) error {
+	for _, t := range of(m.tables, Uptime) {
+		if err := m.state.DeleteDocument(ctx, uptimeProof(t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // over is nil when the context ended because the step's end was reached, else err.
 func over(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), procedure.Over) {

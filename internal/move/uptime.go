@@ -26,6 +26,37 @@ func (m *Move) loadUptime(ctx context.Context) error {
 	})
 }
 
+// unloadUptime empties the uptime tables at the target again, so that they can be loaded another way. Again: does nothing.
+func (m *Move) unloadUptime(ctx context.Context) error {
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := m.counts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range of(m.tables, Uptime) {
+		if err := target.Ledger.Clear(ctx, t.target, epoch); err != nil && target.Dialect.Classify(err) != driver.Missing {
+			return fmt.Errorf("empty %s at the target: %w", t.name, err)
+		}
+		if err := m.state.DropPlan(ctx, t.number); err != nil {
+			return err
+		}
+		for name, n := range counts[t.number] {
+			if err := m.state.Add(ctx, state.Count{Table: t.number, Name: name, By: -n}); err != nil {
+				return err
+			}
+		}
+		m.board.change(t.name, func(p *progress) { *p = progress{stage: Waiting} })
+	}
+	return nil
+}
+
 // load loads tables and calls in for each whose last range is in.
 func (m *Move) load(ctx context.Context, tables []*table, in func(context.Context, *table) error) error {
 	epoch, err := m.takeOver(ctx)
@@ -178,15 +209,30 @@ func (m *Move) index(ctx context.Context, t *table) error {
 			}
 		}
 	}
-	m.indexing <- struct{}{}
-	defer func() { <-m.indexing }()
-	for _, s := range target.Dialect.CreateKeys(t.target) {
-		if err := run(ctx, target, []driver.Statement{s}); err != nil {
-			return err
-		}
+	return m.buildKeys(ctx, target, target.Dialect.CreateKeys(t.target))
+}
+
+// buildKeys runs the first statement, which makes the primary key, and then the others, several at once over all tables.
+func (m *Move) buildKeys(ctx context.Context, target *driver.Database, statements []driver.Statement) error {
+	errs := make([]error, len(statements))
+	build := func(i int) {
+		m.indexing <- struct{}{}
+		defer func() { <-m.indexing }()
+		errs[i] = run(ctx, target, statements[i:i+1])
 		failpoint.Hit("index.build.after")
 	}
-	return nil
+	var wg sync.WaitGroup
+	for i := range statements {
+		if i == 0 {
+			if build(i); errs[i] != nil {
+				return errs[i]
+			}
+			continue
+		}
+		wg.Go(func() { build(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 func (m *Move) part(ctx context.Context, target *driver.Database, t *table, k *schema.Key, epoch int64) error {
