@@ -60,6 +60,11 @@ var moments = plain(
 	"2038-01-19 03:14:08", "2100-07-01 10:00:00.000001", "9999-12-31 23:59:59.999999",
 )
 
+var (
+	notNumbers   = doubtful(driver.NotANumber, "NaN", "Infinity", "-Infinity")
+	negativeZero = doubtful("negative-zero", "-0")
+)
+
 // samples are columns of every kind with the values at their borders.
 var samples = []Sample{
 	{"bool", schema.Type{Kind: row.Bool}, plain("0", "1")},
@@ -79,11 +84,10 @@ var samples = []Sample{
 	{"decimal-65-30", decimal(65, 30), plain("99999999999999999999999999999999999.999999999999999999999999999999")},
 	{"decimal-free", decimal(0, -1), append(plain("0", "1.50", "-123456789012345678901234567890.123456789", "100"),
 		doubtful(driver.NotANumber, "NaN")...)},
-	{"float32", schema.Type{Kind: row.Float32}, append(plain("0", "1", "-1.5", "0.1", "3.4028235e+38", "1e-45", "1.1754944e-38",
-		"1.6777216e+07", "-0"), doubtful(driver.NotANumber, "NaN", "Infinity", "-Infinity")...)},
-	{"float64", schema.Type{Kind: row.Float64}, append(plain("0", "1", "-1.5", "0.1", "1.7976931348623157e+308", "5e-324",
-		"2.2250738585072014e-308", "0.30000000000000004", "9.007199254740992e+15", "1e+23", "-0"),
-		doubtful(driver.NotANumber, "NaN", "Infinity", "-Infinity")...)},
+	{"float32", schema.Type{Kind: row.Float32}, slices.Concat(plain("0", "1", "-1.5", "0.1", "3.4028235e+38", "1e-45",
+		"1.1754944e-38", "1.6777216e+07"), negativeZero, notNumbers)},
+	{"float64", schema.Type{Kind: row.Float64}, slices.Concat(plain("0", "1", "-1.5", "0.1", "1.7976931348623157e+308", "5e-324",
+		"2.2250738585072014e-308", "0.30000000000000004", "9.007199254740992e+15", "1e+23"), negativeZero, notNumbers)},
 	{"text", longText, append(slices.Clone(texts), plain(strings.Repeat("long ", 20000), strings.Repeat("😀\\\t\n'", 1<<20/9))...)},
 	{"text-40", shortText, append(slices.Clone(texts), plain(strings.Repeat("😀", 40), strings.Repeat("ß", 40))...)},
 	{"char-10", schema.Type{Kind: row.Text, Length: 10, Fixed: true}, plain("", "a", "ten chars!", "é")},
