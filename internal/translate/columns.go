@@ -113,10 +113,11 @@ func (t *translator) foreignType(p *Pair, c, made *schema.Column) schema.Type {
 	inKey, inIndex := t.inKey(p.Source, c.Name), t.inIndex(p.Source, c.Name)
 	to, losses := t.dst.Carry(from, inKey)
 	if inIndex && !inKey {
-		if unbounded(to) && t.has(driver.PrefixIndexes) {
+		whole, more := t.dst.Carry(from, true)
+		if unbounded(to) && !unbounded(whole) && t.has(driver.PrefixIndexes) {
 			t.prefixed[made] = true
 		} else {
-			to, losses = t.dst.Carry(from, true)
+			to, losses = whole, more
 		}
 	}
 	losses = slices.Clone(losses)

@@ -257,11 +257,10 @@ func (t *translator) lengths(p *Pair, object string, parts []schema.Part) string
 				Rule: "index-detail", Level: driver.Note, Object: object, Column: part.Column,
 				Message: "takes the beginning of the column only, at the target", Do: "",
 			})
-		case part.Prefix > 0 && !t.has(driver.PrefixIndexes):
-			if !t.whole(p, source) {
-				return "takes only the beginning of " + part.Column + ", which the target can not, and whole it may be too long"
-			}
+		case part.Prefix > 0 && t.whole(p, source):
 			part.Prefix = 0
+		case part.Prefix > 0 && !t.has(driver.PrefixIndexes):
+			return "takes only the beginning of " + part.Column + ", which the target can not, and whole it may be too long"
 		case part.Prefix > 0 && !unbounded(target.Type) && target.Type.Kind != row.Text && target.Type.Kind != row.Bytes:
 			part.Prefix = 0
 		}
@@ -269,8 +268,12 @@ func (t *translator) lengths(p *Pair, object string, parts []schema.Part) string
 	return ""
 }
 
-// whole reports whether every value of a column can be an index's entry at the target.
+// whole reports whether a product indexes every value of a column whole, and better so than by its beginning.
 func (t *translator) whole(p *Pair, c *schema.Column) bool {
+	long := schema.Type{Kind: row.Text, Binary: true}
+	if as, _ := t.dst.Carry(long, true); !unbounded(as) {
+		return false // the product's keys are bounded: there a prefix is the usual thing
+	}
 	most := int64(t.to.Limits.IndexBytes)
 	if most == 0 {
 		return true

@@ -430,6 +430,21 @@ func TestUnboundedTextInKeys(t *testing.T) {
 	expect(t, found, "longest", "forbidden public.t.key")
 }
 
+// A product that indexes text without a bound as it is keeps whole indexes, also where it knows prefixes.
+func TestWholeIndexesStayWhole(t *testing.T) {
+	source := &schema.Schema{Tables: []*schema.Table{{
+		Name:    schema.Name{Schema: "main", Name: "t"},
+		Columns: []*schema.Column{{Name: "a", Type: schema.Type{Kind: row.Text, Binary: true}}},
+		Indexes: []*schema.Index{{Name: "i", Columns: parts("a")}},
+	}}}
+	info := elephantInfo
+	info.Limits.Features |= driver.PrefixIndexes
+	p, found := Translate(source, featherInfo, info, feather, elephant, Options{})
+	if x := p.Pairs[0].Target.Indexes; len(x) != 1 || x[0].Columns[0].Prefix != 0 || len(found) > 0 {
+		t.Errorf("%+v %v", x[0], found)
+	}
+}
+
 func TestDomainsBecomeChecks(t *testing.T) {
 	year := schema.Name{Schema: "public", Name: "year"}
 	source := &schema.Schema{
