@@ -586,6 +586,9 @@ func TestAStoryIsTurned(t *testing.T) {
 				}
 				s, _ := find(both, c.to)
 				w.stands(t, s)
+				if w.did["judge"] < 3 { // done, taken back, done
+					t.Fatal("what depends on the procedure was not done anew")
+				}
 				if killed == nil {
 					break
 				}
