@@ -1,0 +1,203 @@
+// Package postgres plays the roles of db/driver for PostgreSQL 12 and newer.
+//
+// It speaks to the server through pgconn, below database/sql: rows are read as the fields of the wire protocol, straight
+// into a batch, and written with COPY. A session belongs to one of two pools: workers carry rows, and are as many as
+// Options.Sessions says; a few more are kept for bookkeeping, so that it never waits behind an open cursor.
+//
+// What Whimbrel makes lies in the schema whimbrel_source or whimbrel_target, except triggers, which must lie on their
+// tables and are named whimbrel_<what>_<table number>.
+package postgres
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// Driver opens PostgreSQL databases.
+var Driver driver.Driver = opener{}
+
+const (
+	sourceSchema = "whimbrel_source"
+	targetSchema = "whimbrel_target"
+	oldest       = 120000 // the oldest server version that is known to work
+)
+
+type opener struct{}
+
+// Schemes are postgres and postgresql.
+func (opener) Schemes() []string { return []string{"postgres", "postgresql"} }
+
+// Open connects and looks round. A URL without sslmode gets verify-full, unless the server is on this machine.
+func (opener) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.Database, error) {
+	config, err := configure(u, o)
+	if err != nil {
+		return nil, err
+	}
+	db := &database{config: config, options: o}
+	db.name = "postgres " + net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
+	sessions := o.Sessions
+	if sessions <= 0 {
+		sessions = 4
+	}
+	if db.workers, err = db.pool(sessions); err != nil {
+		return nil, err
+	}
+	if db.keepers, err = db.pool(3); err != nil {
+		return nil, err
+	}
+	if err := db.look(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", db.name, err), db.close())
+	}
+	return db.roles(), nil
+}
+
+func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
+	bare, password := *u, ""
+	if u.User != nil {
+		password, _ = u.User.Password()
+		bare.User = url.User(u.User.Username())
+	}
+	words := bare.Query()
+	if p := words.Get("password"); p != "" {
+		password = p
+	}
+	words.Del("password")
+	if words.Get("sslmode") == "" && os.Getenv("PGSSLMODE") == "" && !local(u.Hostname()) && words.Get("host") == "" {
+		words.Set("sslmode", "verify-full")
+	}
+	bare.RawQuery, bare.Scheme = words.Encode(), "postgres"
+	config, err := pgconn.ParseConfig(bare.String())
+	if err != nil {
+		return nil, fmt.Errorf("read the URL of %s: %w", u.Hostname(), err)
+	}
+	if password != "" {
+		config.Password = password
+	}
+	config.RuntimeParams["application_name"] = label(o)
+	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.ConnectTimeout = 20 * time.Second
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, 64<<10), w)
+	}
+	if t := config.TLSConfig; t != nil && t.MinVersion < tls.VersionTLS12 {
+		t.MinVersion = tls.VersionTLS12
+	}
+	return config, nil
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
+}
+
+// label is the application_name of every session.
+func label(o driver.Options) string { return "whimbrel " + string(o.Side) + " " + o.Run }
+
+// database plays every role; each has its own file.
+type database struct {
+	config  *pgconn.Config
+	options driver.Options
+	name    string
+	workers *puddle.Pool[*session]
+	keepers *puddle.Pool[*session]
+
+	version  int    // server_version_num
+	release  string // server_version
+	home     string // where unqualified names live
+	server   string
+	encoding string
+	silent   bool // our sessions may set session_replication_role
+}
+
+// look finds out what Info says.
+func (db *database) look(ctx context.Context) error {
+	l, err := db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	const facts = `SELECT current_setting('server_version_num'), current_setting('server_version'),
+		current_setting('server_encoding'),
+		(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || current_database()`
+	r, err := l.query(ctx, facts)
+	if err != nil {
+		return err
+	}
+	values := r.Rows[0]
+	db.version, _ = strconv.Atoi(string(values[0]))
+	db.release, db.encoding = string(values[1]), string(values[2])
+	if db.version < oldest {
+		return fmt.Errorf("the server is PostgreSQL %s; 12 is the oldest that is known to work", db.release)
+	}
+	db.server = string(values[3])
+	const identity = `SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())`
+	if r, err := l.query(ctx, identity); err == nil {
+		db.server = string(r.Rows[0][0]) + "/" + db.server
+	} else if classify(err) != driver.Refused {
+		return err
+	}
+	db.home = l.home
+	db.silent = l.silent
+	return nil
+}
+
+func (db *database) roles() *driver.Database {
+	d := dialect{home: db.home, version: db.version}
+	return &driver.Database{
+		Info: driver.Info{
+			Product: "postgres", Version: db.release, Name: db.name, Schema: db.home, Server: db.server,
+			Limits: driver.Limits{
+				Name: 63, NameBytes: true, Seconds: 6, Schemas: true, TransactDDL: true, Value: 500 << 20,
+				IndexBytes: 2704, Reserved: "pg_", Features: features,
+			},
+		},
+		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,
+		Ledger: db.ledger(), Lists: lists{db}, Applier: db, Capturer: capturer{db}, Recorder: recorder{db},
+		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Sequencer: sequencer{db}, Sequences: d, Close: db.close,
+	}
+}
+
+const features = driver.PartialIndexes | driver.PrefixIndexes | driver.IncludeColumns | driver.NullsEqualKeys |
+	driver.DeferrableKeys | driver.DeferrableForeign | driver.MatchFullForeign | driver.SetDefaultForeign |
+	driver.IdentityAlways | driver.IdentitySteps | driver.IdentityAnywhere | driver.TableComments | driver.RandomUUIDs |
+	driver.FreeSequences
+
+// close ends every session. Again: does nothing.
+func (db *database) close() error {
+	if db.workers != nil {
+		db.workers.Close()
+	}
+	if db.keepers != nil {
+		db.keepers.Close()
+	}
+	return nil
+}
+
+// Execute runs one statement of the dialect.
+func (db *database) Execute(ctx context.Context, s driver.Statement) error {
+	l, err := db.worker(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	if err := l.exec(ctx, s.SQL); err != nil {
+		return fmt.Errorf("%s: %w", s.Purpose, err)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// guard is a trigger before every statement that writes to a table of the target; it lets sessions through whose setting
+// whimbrel.run is this move's.
+type guard struct{ db *database }
+
+// Shut refuses others' writes.
+func (g guard) Shut(ctx context.Context, t *schema.Table) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	body := `BEGIN IF current_setting('whimbrel.run', true) IS DISTINCT FROM ` + literal(runLabel(g.db.options)) + ` THEN
+		RAISE EXCEPTION 'table %.% is being filled by a move and takes no other writes', TG_TABLE_SCHEMA, TG_TABLE_NAME
+			USING ERRCODE = '25006', HINT = 'It opens when the move says so.';
+		END IF; RETURN NULL; END`
+	function := `CREATE SCHEMA IF NOT EXISTS whimbrel_target;
+		CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+		AS ` + literal(body) + ";"
+	sql := "BEGIN; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", -1);" + function +
+		triggerDDL(trigger("guard", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", g.db.dialect().table(t.Name),
+			"FOR EACH STATEMENT", "whimbrel_target.guard") + "COMMIT"
+	if err := l.exec(ctx, sql); err != nil {
+		l.rollback(ctx)
+		return fmt.Errorf("guard %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// Open lets everybody write.
+func (g guard) Open(ctx context.Context, t *schema.Table) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	drop := fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger("guard", t), g.db.dialect().table(t.Name))
+	if err := l.exec(ctx, drop); err != nil && classify(err) != driver.Missing {
+		return fmt.Errorf("open %s: %w", t.Name, err)
+	}
+	left, err := l.withTriggers(ctx, "whimbrel_target.guard")
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	if err := l.exec(ctx, "DROP FUNCTION IF EXISTS whimbrel_target.guard()"); err != nil && classify(err) != driver.Missing {
+		return fmt.Errorf("open %s: %w", t.Name, err)
+	}
+	return l.dropSchema(ctx, targetSchema)
+}

@@ -1,0 +1,240 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+//go:embed sql/ledger.sql
+var ledgerDDL string
+
+// lockClass is the class of our advisory locks. Number 0 is the fence: every transaction that writes at the target holds it
+// shared until it ends, and TakeOver takes it alone. The number of a table orders what is put on its lists (lists.go).
+const lockClass = 0x77686d62
+
+type ledger struct{ db *database }
+
+func (db *database) ledger() ledger { return ledger{db} }
+
+func number(text []byte) int64 {
+	n, _ := strconv.ParseInt(string(text), 10, 64)
+	return n
+}
+
+func i64(n int64) string { return strconv.FormatInt(n, 10) }
+
+// Prepare makes the book.
+func (g ledger) Prepare(ctx context.Context, run string) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	defer l.rollback(ctx)
+	if err := l.exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock("+itoa(lockClass)+", 0);"); err != nil {
+		return fmt.Errorf("prepare the ledger: %w", err)
+	}
+	if err := l.exec(ctx, ledgerDDL); err != nil {
+		return fmt.Errorf("prepare the ledger: %w", err)
+	}
+	const own = `INSERT INTO whimbrel_target.epoch (run, epoch) VALUES ($1, 0) ON CONFLICT (sole) DO NOTHING`
+	if _, err := l.query(ctx, own, run); err != nil {
+		return fmt.Errorf("prepare the ledger: %w", err)
+	}
+	r, err := l.query(ctx, "SELECT run FROM whimbrel_target.epoch")
+	if err != nil {
+		return fmt.Errorf("prepare the ledger: %w", err)
+	}
+	if got := string(r.Rows[0][0]); got != run {
+		return fmt.Errorf("prepare the ledger: the target holds the book of another move, %s; finish or reset that one first", got)
+	}
+	return l.commit(ctx)
+}
+
+// TakeOver raises the epoch. Whoever holds the fence is an older writer: its session is ended, so that the fence can be taken
+// alone; whoever asks for it later finds the new epoch.
+func (g ledger) TakeOver(ctx context.Context) (int64, error) {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	defer l.rollback(ctx)
+	for {
+		epoch, err := g.raise(ctx, l.session)
+		if err == nil {
+			return epoch, nil
+		}
+		l.rollback(ctx)
+		if classify(err) != driver.Transient || ctx.Err() != nil {
+			return 0, fmt.Errorf("take over: %w", err)
+		}
+	}
+}
+
+const endHolders = `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+	AND classid = %d AND objid = 0 AND objsubid = 2 AND pid <> pg_backend_pid()`
+
+func (g ledger) raise(ctx context.Context, s *session) (int64, error) {
+	if err := s.exec(ctx, fmt.Sprintf(endHolders, lockClass)); err != nil {
+		return 0, err
+	}
+	sql := "BEGIN; SET LOCAL lock_timeout = '200ms'; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", 0);" +
+		"UPDATE whimbrel_target.epoch SET epoch = epoch + 1 RETURNING epoch"
+	r, err := s.execAll(ctx, sql)
+	if err != nil {
+		return 0, err
+	}
+	last := r[len(r)-1]
+	if len(last.Rows) != 1 {
+		return 0, errors.New("the ledger has not been prepared")
+	}
+	epoch := number(last.Rows[0][0])
+	return epoch, s.commit(ctx)
+}
+
+// fence begins a transaction that only the current epoch may commit, and runs one statement that must change exactly one
+// row; the statement names the epoch itself. It returns how many rows that was.
+func (s *session) fence(ctx context.Context, epoch int64, statement string) (int64, error) {
+	r, err := s.execAll(ctx, "BEGIN; SELECT pg_advisory_xact_lock_shared("+itoa(lockClass)+", 0);"+statement)
+	if err != nil {
+		return 0, err
+	}
+	rows := r[len(r)-1].CommandTag.RowsAffected()
+	if rows != 0 {
+		return rows, nil
+	}
+	return 0, s.current(ctx, epoch)
+}
+
+// current returns nil when the epoch is still the ledger's.
+func (s *session) current(ctx context.Context, epoch int64) error {
+	r, err := s.query(ctx, "SELECT FROM whimbrel_target.epoch WHERE epoch = $1", i64(epoch))
+	if err == nil && len(r.Rows) == 0 {
+		return errFenced
+	}
+	return err
+}
+
+// Ranges returns the loaded ranges of a table.
+func (g ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	r, err := l.query(ctx, "SELECT number, rows FROM whimbrel_target.range WHERE table_no = $1", itoa(t.Number))
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger of %s: %w", t.Name, err)
+	}
+	ranges := make(map[int]int64, len(r.Rows))
+	for _, line := range r.Rows {
+		ranges[int(number(line[0]))] = number(line[1])
+	}
+	return ranges, nil
+}
+
+// Clear empties a table with its ledger lines and lists.
+func (g ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
+	l, err := g.db.worker(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	defer l.rollback(ctx)
+	err = g.clear(ctx, l.session, t, epoch)
+	if err == nil {
+		err = l.commit(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("clear %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+func (g ledger) clear(ctx context.Context, s *session, t *schema.Table, epoch int64) error {
+	no := itoa(t.Number)
+	if _, err := s.fence(ctx, epoch, "SELECT FROM whimbrel_target.epoch WHERE epoch = "+i64(epoch)); err != nil {
+		return err
+	}
+	name := g.db.dialect().table(t.Name)
+	free, err := s.truncatable(ctx, name)
+	if err != nil {
+		return err
+	}
+	empty := "DELETE FROM " + name
+	if free {
+		empty = "TRUNCATE " + name
+	}
+	return s.exec(ctx, empty+"; DELETE FROM whimbrel_target.range WHERE table_no = "+no+
+		"; DELETE FROM whimbrel_target.list WHERE table_no = "+no)
+}
+
+// truncatable reports whether no foreign key forbids TRUNCATE.
+func (s *session) truncatable(ctx context.Context, name string) (bool, error) {
+	const query = `SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = $1::regclass AND conrelid <> confrelid LIMIT 1`
+	r, err := s.query(ctx, query, name)
+	return err == nil && len(r.Rows) == 0, err
+}
+
+// Number returns the last batch of a lane.
+func (g ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
+	return g.db.laneNumber(ctx, targetSchema, t, lane)
+}
+
+// laneNumber reads a lane's number on either side, 0 when there is no line yet.
+func (db *database) laneNumber(ctx context.Context, home string, t *schema.Table, lane int) (int64, error) {
+	l, err := db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	r, err := l.query(ctx, "SELECT number FROM "+home+".lane WHERE table_no = $1 AND lane = $2", itoa(t.Number), itoa(lane))
+	if err != nil {
+		return 0, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
+	}
+	if len(r.Rows) == 0 {
+		return 0, nil
+	}
+	return number(r.Rows[0][0]), nil
+}
+
+// Drop takes the book away; the guard's part of the schema stays while a table is guarded.
+func (g ledger) Drop(ctx context.Context) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	const drop = `DROP TABLE IF EXISTS whimbrel_target.epoch, whimbrel_target.range, whimbrel_target.lane, whimbrel_target.list;
+		DROP SEQUENCE IF EXISTS whimbrel_target.stamp;`
+	if err := l.exec(ctx, drop); err != nil && classify(err) != driver.Missing {
+		return fmt.Errorf("drop the ledger: %w", err)
+	}
+	return l.dropSchema(ctx, targetSchema)
+}
+
+// dropSchema drops one of our schemas if nothing is left in it.
+func (s *session) dropSchema(ctx context.Context, name string) error {
+	err := s.exec(ctx, "DROP SCHEMA IF EXISTS "+name)
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == "2BP01" {
+		return nil
+	}
+	return err
+}
+
+// lockTimeout is a setting of one transaction.
+func lockTimeout(d time.Duration) string {
+	return "SET LOCAL lock_timeout = " + i64(max(d.Milliseconds(), 1)) + ";"
+}

@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// lists are the repair list and the changed list. An entry's stamp is drawn while the table's advisory lock is held shared;
+// Peek takes that lock alone for a moment. So no transaction is under way whose stamp is below the one that Peek returns,
+// and a key that is put on a list again after Peek has a higher stamp.
+type lists struct{ db *database }
+
+// Peek reads keys and the stamp.
+func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, max int, keys *row.Batch) (int64, error) {
+	s, err := l.db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release()
+	defer s.rollback(ctx)
+	sql := fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d, %d); SELECT nextval('whimbrel_target.stamp');
+		SELECT key FROM whimbrel_target.list WHERE list = %s AND table_no = %d ORDER BY stamp LIMIT %d`,
+		lockClass, t.Number, literal(string(list)), t.Number, max)
+	r, err := s.execAll(ctx, sql)
+	if err == nil {
+		err = s.exec(ctx, "ROLLBACK")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the %s list of %s: %w", list, t.Name, err)
+	}
+	stamp := number(r[len(r)-2].Rows[0][0])
+	for _, line := range r[len(r)-1].Rows {
+		run, err := hex.DecodeString(string(line[0][2:]))
+		if err == nil {
+			err = keys.AppendRow(run)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read the %s list of %s: %w", list, t.Name, err)
+		}
+	}
+	return stamp, nil
+}
+
+const strike = `DELETE FROM whimbrel_target.list WHERE list = $1 AND table_no = $2 AND stamp <= $3 AND digest = ANY ($4::bytea[])`
+
+// Strike removes keys that were not put there again.
+func (l lists) Strike(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
+	s, err := l.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	if _, err := s.query(ctx, strike, string(list), itoa(t.Number), i64(stamp), digests(keys)); err != nil {
+		return fmt.Errorf("strike keys from the %s list of %s: %w", list, t.Name, err)
+	}
+	return nil
+}
+
+// Count counts a list.
+func (l lists) Count(ctx context.Context, list driver.List, t *schema.Table) (int64, error) {
+	s, err := l.db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release()
+	const count = "SELECT count(*) FROM whimbrel_target.list WHERE list = $1 AND table_no = $2"
+	r, err := s.query(ctx, count, string(list), itoa(t.Number))
+	if err != nil {
+		return 0, fmt.Errorf("count the %s list of %s: %w", list, t.Name, err)
+	}
+	return number(r.Rows[0][0]), nil
+}
+
+// put is the statement that puts keys on a list; one stamp is drawn for all of them.
+const put = `INSERT INTO whimbrel_target.list (list, table_no, digest, key, stamp)
+	SELECT $1, $2::integer, u.digest, u.key, s.stamp FROM (SELECT nextval('whimbrel_target.stamp') AS stamp) AS s,
+		unnest($3::bytea[], $4::bytea[]) AS u(digest, key) ORDER BY u.digest
+	ON CONFLICT (list, table_no, digest) DO UPDATE SET stamp = EXCLUDED.stamp`
+
+// putArgs are the parameters of put.
+func putArgs(list driver.List, t *schema.Table, keys *row.Batch) [][]byte {
+	return [][]byte{[]byte(list), []byte(itoa(t.Number)), []byte(digests(keys)), []byte(runs(keys))}
+}
+
+// digests writes the digests of a batch's rows as the text of an array.
+func digests(keys *row.Batch) string {
+	dst := []byte{'{'}
+	for i := range keys.Len() {
+		d := row.Seed(0).Digest(keys.Row(i))
+		dst = appendBytea(dst, d[:], i)
+	}
+	return string(append(dst, '}'))
+}
+
+// runs writes a batch's rows as they are as the text of an array.
+func runs(keys *row.Batch) string {
+	dst := []byte{'{'}
+	for i := range keys.Len() {
+		dst = appendBytea(dst, keys.Row(i), i)
+	}
+	return string(append(dst, '}'))
+}
+
+func appendBytea(dst, value []byte, place int) []byte {
+	if place > 0 {
+		dst = append(dst, ',')
+	}
+	dst = hex.AppendEncode(append(dst, `"\\x`...), value)
+	return append(dst, '"')
+}

@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// Load begins a range: fence, ledger line, COPY.
+func (db *database) Load(ctx context.Context, in driver.Intake) (driver.Load, error) {
+	l, err := db.worker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sql, err := db.begin(ctx, l.session, in)
+	if err != nil {
+		l.rollback(ctx)
+		l.release()
+		return nil, fmt.Errorf("load range %d of %s: %w", in.Range.Number, in.Table.Name, err)
+	}
+	return &load{lease: l, in: in, rows: l.copyIn(ctx, sql, db.codecs(in.Shape))}, nil
+}
+
+// begin opens the transaction of a range and returns its COPY statement.
+func (db *database) begin(ctx context.Context, s *session, in driver.Intake) (string, error) {
+	line := fmt.Sprintf(`INSERT INTO whimbrel_target.range (table_no, number, rows, epoch)
+		SELECT %d, %d, -1, epoch FROM whimbrel_target.epoch WHERE epoch = %d`, in.Table.Number, in.Range.Number, in.Epoch)
+	if _, err := s.fence(ctx, in.Epoch, line); err != nil {
+		var server *pgconn.PgError
+		if errors.As(err, &server) && server.Code == "23505" && server.ConstraintName == "range_loaded" {
+			return "", &failure{class: driver.Exists, err: errors.New("the ledger says that it was loaded")}
+		}
+		return "", err
+	}
+	name := db.dialect().table(in.Table.Name)
+	sql := "COPY " + name + " (" + quoteAll(in.Shape.Names()) + ") FROM STDIN"
+	if !in.Sole {
+		return sql, nil
+	}
+	freeze, err := s.emptied(ctx, in.Table, name)
+	if freeze {
+		sql += " (FREEZE)"
+	}
+	return sql, err
+}
+
+// emptied truncates a table that is empty already, so that COPY may write its rows as if they had always been there; it
+// returns false where that can not be: a row, another range, a partitioned table, a foreign key.
+func (s *session) emptied(ctx context.Context, t *schema.Table, name string) (bool, error) {
+	free, err := s.truncatable(ctx, name)
+	if err != nil || !free {
+		return false, err
+	}
+	r, err := s.query(ctx, "SELECT EXISTS (SELECT FROM "+name+") OR EXISTS (SELECT FROM whimbrel_target.range WHERE table_no = $1"+
+		" AND rows >= 0) OR (SELECT relkind <> 'r' FROM pg_class WHERE oid = $2::regclass)", itoa(t.Number), name)
+	if err != nil || string(r.Rows[0][0]) == "t" {
+		return false, err
+	}
+	return true, s.exec(ctx, "TRUNCATE "+name)
+}
+
+// load is one range on its way in.
+type load struct {
+	lease *lease
+	in    driver.Intake
+	rows  *copying
+	done  bool
+}
+
+// Write hands the batch's rows to COPY.
+func (l *load) Write(ctx context.Context, b *row.Batch) error {
+	if l.done {
+		return errors.New("write: the load is closed")
+	}
+	err := l.rows.write(ctx, b)
+	if err == nil {
+		return nil
+	}
+	var cell *driver.CellError
+	if errors.As(err, &cell) {
+		cell.Table = l.in.Table.Name
+		return err
+	}
+	if cause := l.rows.abort(); cause != nil && !errors.Is(cause, errAborted) {
+		err = cause
+	}
+	return l.failed(err)
+}
+
+func (l *load) failed(err error) error {
+	return fmt.Errorf("load range %d of %s: %w", l.in.Range.Number, l.in.Table.Name, err)
+}
+
+// Commit ends COPY, notes the count and commits.
+func (l *load) Commit(ctx context.Context) (int64, error) {
+	if l.done {
+		return 0, errors.New("commit: the load is closed")
+	}
+	rows, err := l.rows.end(ctx)
+	if err == nil {
+		err = l.lease.book(ctx, l.in, rows)
+	}
+	if err != nil {
+		return 0, errors.Join(l.failed(err), l.Close())
+	}
+	return rows, l.Close()
+}
+
+// book writes the count into the ledger line and commits.
+func (s *session) book(ctx context.Context, in driver.Intake, rows int64) error {
+	sql := fmt.Sprintf("UPDATE whimbrel_target.range SET rows = %d WHERE table_no = %d AND number = %d",
+		rows, in.Table.Number, in.Range.Number)
+	if err := s.exec(ctx, sql); err != nil {
+		return err
+	}
+	return s.commit(ctx)
+}
+
+// Close undoes what was not committed.
+func (l *load) Close() error {
+	if l.done {
+		return nil
+	}
+	l.done = true
+	_ = l.rows.abort()
+	l.rows.cancel(nil)
+	l.lease.rollback(context.Background())
+	l.lease.release()
+	return nil
+}
+
+// Format names the text of COPY with the columns' types. The encoding of both streams is UTF-8, and every session has the
+// settings that make a value's text the same everywhere.
+func (db *database) Format(_ *schema.Table, s schema.Shape) string {
+	format := "postgres copy text 1:"
+	for _, c := range s.Columns {
+		if c.Column.Type.Raw == "" || c.Column.Type.Kind == row.Other && c.Column.Type.Def.Name != "" {
+			return ""
+		}
+		format += " " + c.Column.Type.Raw + ";"
+	}
+	if db.encoding == "SQL_ASCII" {
+		return ""
+	}
+	return format
+}
+
+// Out streams COPY of a query to w.
+func (db *database) Out(ctx context.Context, want driver.Query, w io.Writer) (int64, error) {
+	l, err := db.worker(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	q := query{inline: true}
+	if err := db.selection(&q, want, db.codecs(want.Shape)); err != nil {
+		return 0, fmt.Errorf("read %s: %w", want.Table.Name, err)
+	}
+	tag, err := l.conn.CopyTo(ctx, w, "COPY ("+q.sql.String()+") TO STDOUT")
+	if err == nil {
+		err = l.durable(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", want.Table.Name, l.explain(ctx, err))
+	}
+	return tag.RowsAffected(), nil
+}
+
+// In loads one range from a stream that Out made.
+func (db *database) In(ctx context.Context, in driver.Intake, r io.Reader, confirm func(rows int64) error) (int64, error) {
+	l, err := db.worker(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	defer l.rollback(ctx)
+	rows, err := db.in(ctx, l.session, in, r, confirm)
+	if err != nil {
+		return 0, fmt.Errorf("load range %d of %s: %w", in.Range.Number, in.Table.Name, err)
+	}
+	return rows, nil
+}
+
+func (db *database) in(ctx context.Context, s *session, in driver.Intake, r io.Reader, confirm func(rows int64) error) (int64, error) {
+	sql, err := db.begin(ctx, s, in)
+	if err != nil {
+		return 0, err
+	}
+	source := &sticky{r: r}
+	tag, err := s.conn.CopyFrom(ctx, source, sql)
+	if source.err != nil && !errors.Is(source.err, io.EOF) {
+		return 0, source.err
+	}
+	if err != nil {
+		return 0, s.explain(ctx, err)
+	}
+	rows := tag.RowsAffected()
+	if confirm != nil {
+		if err := confirm(rows); err != nil {
+			return 0, err
+		}
+	}
+	return rows, s.book(ctx, in, rows)
+}
+
+// sticky keeps the error that ended a reader, because COPY only hands on its text.
+type sticky struct {
+	r   io.Reader
+	err error
+}
+
+// Read reads on.
+func (s *sticky) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// recorder reads the records. An entry is known by its ctid and its xmin: a place in the record is given to another entry
+// only after Forget has removed the first, and that other one has another transaction. Both hold while the record's file is
+// the one they were read from (VACUUM FULL writes another), which Forget asks in the same statement.
+type recorder struct{ db *database }
+
+const backlogQuery = `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(noted)), 0)::float8 * 1000,
+	pg_total_relation_size('%[1]s'), coalesce(bool_or(k1 IS NULL), false),
+	(SELECT reltuples::float8 / greatest(relpages, 1) FROM pg_class WHERE oid = '%[1]s'::regclass), pg_relation_size('%[1]s') / 8192
+	FROM (SELECT noted, k1 FROM %[1]s LIMIT 100001) AS e`
+
+// Backlog says what a record holds.
+func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog, error) {
+	l, err := r.db.keeper(ctx)
+	if err != nil {
+		return driver.Backlog{}, err
+	}
+	defer l.release()
+	got, err := l.query(ctx, fmt.Sprintf(backlogQuery, record(t)))
+	if err != nil {
+		return driver.Backlog{}, fmt.Errorf("read the backlog of %s: %w", t.Name, err)
+	}
+	v := got.Rows[0]
+	b := driver.Backlog{Entries: number(v[0]), Bytes: number(v[2]), Truncated: v[3][0] == 't'}
+	b.Oldest = time.Duration(decimalOf(v[1]) * float64(time.Millisecond))
+	if b.Entries > 100000 {
+		b.Entries = max(b.Entries, int64(decimalOf(v[4])*decimalOf(v[5])))
+	}
+	return b, nil
+}
+
+func decimalOf(text []byte) float64 {
+	f, _ := strconv.ParseFloat(string(text), 64)
+	return f
+}
+
+// Number returns the last batch forgotten in a lane.
+func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
+	return r.db.laneNumber(ctx, sourceSchema, t, lane)
+}
+
+// Take reads entries in one statement, and then, with a later snapshot of the same session, the rows of their keys.
+func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	l, err := r.db.worker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got := &receipt{lease: l, want: want}
+	err = got.entries(ctx, r.db, keys)
+	if err == nil && keys.Len() > 0 {
+		err = r.db.images(ctx, l.session, want, keys, images)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("take entries of %s: %w", want.Table.Name, err), got.Close())
+	}
+	return got, nil
+}
+
+// images appends the rows of the keys as they are now.
+func (db *database) images(ctx context.Context, s *session, want driver.Want, keys, images *row.Batch) error {
+	c, err := db.cursor(s, driver.Query{Table: want.Table, Shape: want.Shape, Keys: keys})
+	if err != nil {
+		return err
+	}
+	defer c.finish()
+	if err := c.fill(ctx, images, int(^uint(0)>>1), int(^uint(0)>>1)); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// receipt is what one Take read.
+type receipt struct {
+	lease   *lease
+	want    driver.Want
+	places  []byte // ctids and xmins as the text of arrays
+	makers  []byte
+	file    string // the record's file
+	count   int
+	emptied bool
+}
+
+// entries reads the record and adds each key once, those of want.Also too.
+func (r *receipt) entries(ctx context.Context, db *database, keys *row.Batch) error {
+	known := map[string]struct{}{}
+	if err := r.also(keys, known); err != nil || r.want.Most <= 0 {
+		return err
+	}
+	shape := r.want.Shape.Keys()
+	all := db.codecs(shape)
+	sql, columns := r.sql(shape)
+	f := append([]int16{0, 0, 0}, formats(all)...)
+	rows := r.lease.conn.ExecParams(ctx, sql, nil, nil, nil, f)
+	entry := row.NewBatch(columns)
+	r.places, r.makers = []byte{'{'}, []byte{'{'}
+	var failed error
+	for rows.NextRow() {
+		if failed == nil {
+			failed = r.entry(rows.Values(), all, entry, keys, known)
+		}
+	}
+	r.places, r.makers = append(r.places, '}'), append(r.makers, '}')
+	if _, err := rows.Close(); err != nil {
+		return r.lease.explain(ctx, err)
+	}
+	return failed
+}
+
+func (r *receipt) also(keys *row.Batch, known map[string]struct{}) error {
+	if r.want.Also == nil {
+		return nil
+	}
+	for i := range r.want.Also.Len() {
+		if err := addOnce(keys, r.want.Also.Row(i), known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addOnce(keys *row.Batch, run []byte, known map[string]struct{}) error {
+	if _, ok := known[string(run)]; ok {
+		return nil
+	}
+	known[string(run)] = struct{}{}
+	return keys.AppendRow(run)
+}
+
+// entry takes one line of the record: its place, its transaction, the record's file, and the key.
+func (r *receipt) entry(fields [][]byte, all []codec, one, keys *row.Batch, known map[string]struct{}) error {
+	if r.count > 0 {
+		r.places, r.makers = append(r.places, ','), append(r.makers, ',')
+	}
+	r.places = append(append(append(r.places, '"'), fields[0]...), '"')
+	r.makers = append(r.makers, fields[1]...)
+	r.file = string(fields[2])
+	r.count++
+	if fields[3] == nil {
+		r.emptied = true
+		return nil
+	}
+	one.Reset()
+	if err := appendRow(one, all, fields[3:]); err != nil {
+		return err
+	}
+	return addOnce(keys, one.Row(0), known)
+}
+
+// sql plans the reading of entries; a lane's are those whose key hashes to it. The note that the table was emptied belongs
+// to lane 0.
+func (r *receipt) sql(shape schema.Shape) (string, int) {
+	names, hashes := make([]string, shape.Width()), make([]string, shape.Width())
+	for i, c := range shape.Columns {
+		names[i] = "k" + itoa(i+1)
+		hashes[i] = "hashtext(" + names[i] + "::text)"
+		switch plain(c.Column.Type.Raw) {
+		case "numeric":
+			hashes[i] = "hash_numeric(" + names[i] + ")"
+		case "bpchar":
+			hashes[i] = "hashbpchar(" + names[i] + ")"
+		}
+	}
+	name := record(r.want.Table)
+	sql := "SELECT ctid, xmin, pg_relation_filenode('" + name + "'), " + strings.Join(names, ", ") + " FROM " + name
+	if r.want.Lanes > 1 {
+		sql += fmt.Sprintf(" WHERE coalesce(((%s)::bigint & 2147483647) %% %d, 0) = %d",
+			strings.Join(hashes, " # "), r.want.Lanes, r.want.Lane)
+	}
+	return sql + " LIMIT " + itoa(r.want.Most), len(names)
+}
+
+// Entries is how many entries the receipt covers.
+func (r *receipt) Entries() int { return r.count }
+
+// Emptied reports whether one notes that the table was emptied.
+func (r *receipt) Emptied() bool { return r.emptied }
+
+// Durable waits for the source's disk.
+func (r *receipt) Durable(ctx context.Context) error {
+	if r.lease.held == nil {
+		return errors.New("durable: the receipt is closed")
+	}
+	return r.lease.durable(ctx)
+}
+
+// Forget removes exactly the entries and writes the number.
+func (r *receipt) Forget(ctx context.Context, number int64) error {
+	if r.lease.held == nil {
+		return errors.New("forget: the receipt is closed")
+	}
+	err := r.forget(ctx, number)
+	if err != nil {
+		r.lease.rollback(ctx)
+		return fmt.Errorf("forget batch %d of %s: %w", number, r.want.Table.Name, err)
+	}
+	return nil
+}
+
+func (r *receipt) forget(ctx context.Context, number int64) error {
+	t := r.want.Table
+	if err := r.lease.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	if r.count > 0 {
+		sql := `DELETE FROM ` + record(t) + ` AS r USING unnest($1::tid[], $2::xid[]) AS u(place, maker)
+			WHERE r.ctid = u.place AND r.xmin = u.maker AND pg_relation_filenode('` + record(t) + `') = $3::oid`
+		got, err := r.lease.query(ctx, sql, string(r.places), string(r.makers), r.file)
+		if err != nil {
+			return err
+		}
+		if n := got.CommandTag.RowsAffected(); n != int64(r.count) {
+			return &failure{class: driver.Transient, err: fmt.Errorf("%d of %d entries are where they were read; take them again", n, r.count)}
+		}
+	}
+	const lane = `INSERT INTO whimbrel_source.lane (table_no, lane, number) VALUES ($1, $2, $3)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = EXCLUDED.number WHERE lane.number <= EXCLUDED.number`
+	got, err := r.lease.query(ctx, lane, itoa(t.Number), itoa(r.want.Lane), i64(number))
+	if err != nil {
+		return err
+	}
+	if got.CommandTag.RowsAffected() != 1 {
+		return errors.New("a later batch has been forgotten already")
+	}
+	if err := r.lease.commit(ctx); err != nil {
+		return err
+	}
+	r.count, r.emptied = 0, false
+	return nil
+}
+
+// Close gives the session back.
+func (r *receipt) Close() error {
+	r.lease.rollback(context.Background())
+	r.lease.release()
+	return nil
+}

@@ -1,0 +1,207 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// session is one connection with our settings.
+type session struct {
+	conn   *pgconn.PgConn
+	home   string         // current_schema() before our search_path
+	silent bool           // session_replication_role is replica
+	stages map[int]*stage // the temporary tables of Apply, by table number
+	spare  []byte         // the buffer of the last COPY
+}
+
+// lease is a session taken from a pool until it is released.
+type lease struct {
+	*session
+	held *puddle.Resource[*session]
+}
+
+func (db *database) pool(size int) (*puddle.Pool[*session], error) {
+	return puddle.NewPool(&puddle.Config[*session]{
+		Constructor: db.connect,
+		Destructor: func(s *session) {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			_ = s.conn.Close(ctx)
+		},
+		MaxSize: int32(size),
+	})
+}
+
+// worker takes a session for rows; keeper one for bookkeeping.
+func (db *database) worker(ctx context.Context) (*lease, error) { return db.lease(ctx, db.workers) }
+func (db *database) keeper(ctx context.Context) (*lease, error) { return db.lease(ctx, db.keepers) }
+
+func (db *database) lease(ctx context.Context, pool *puddle.Pool[*session]) (*lease, error) {
+	for {
+		held, err := pool.Acquire(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", db.name, err)
+		}
+		s := held.Value()
+		if held.IdleDuration() < time.Second || s.conn.Ping(ctx) == nil {
+			return &lease{session: s, held: held}, nil
+		}
+		held.Destroy()
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// release gives the session back, or ends it when something of a transaction or a query is left in it. Again: nothing.
+func (l *lease) release() {
+	if l.held == nil {
+		return
+	}
+	held := l.held
+	l.held = nil
+	if l.conn.IsClosed() || l.conn.IsBusy() || l.conn.TxStatus() != 'I' {
+		held.Destroy()
+		return
+	}
+	held.Release()
+}
+
+// settings are the same in every session, whatever the role's or the database's own are (HAZARDS section 3).
+const settings = `SET search_path = pg_catalog;
+	SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3;
+	SET bytea_output = 'hex'; SET xmlbinary = 'base64'; SET lc_monetary = 'C'; SET standard_conforming_strings = on;
+	SET row_security = off; SET client_min_messages = error; SET default_transaction_isolation = 'read committed';
+	SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
+	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '15min'; SET jit = off;
+	SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');`
+
+// connect opens one session. A target's sessions let no trigger and no foreign key act, where the role may say so.
+func (db *database) connect(ctx context.Context) (*session, error) {
+	conn, err := pgconn.ConnectConfig(ctx, db.config)
+	if err != nil {
+		return nil, &failure{class: connectClass(err), err: err}
+	}
+	s := &session{conn: conn, stages: map[int]*stage{}}
+	if err := s.prepare(ctx, db.options); err != nil {
+		_ = conn.Close(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) prepare(ctx context.Context, o driver.Options) error {
+	r, err := s.query(ctx, "SELECT coalesce(current_schema(), 'public')")
+	if err != nil {
+		return err
+	}
+	s.home = string(r.Rows[0][0])
+	run := "SELECT set_config('whimbrel.run', " + literal(runLabel(o)) + ", false);"
+	if err := s.exec(ctx, settings+run); err != nil {
+		return fmt.Errorf("set up a session: %w", err)
+	}
+	if r, err = s.query(ctx, "SELECT current_setting('default_transaction_isolation')"); err != nil {
+		return err
+	}
+	if got := string(r.Rows[0][0]); got != "read committed" {
+		return fmt.Errorf("set up a session: the isolation is %s after it was set to read committed", got)
+	}
+	if o.Side != driver.Target {
+		return nil
+	}
+	err = s.exec(ctx, "SET session_replication_role = replica")
+	s.silent = err == nil
+	if err != nil && classify(err) != driver.Refused {
+		return err
+	}
+	return nil
+}
+
+// runLabel is the value of whimbrel.run in our sessions, which the guard lets through; never empty.
+func runLabel(o driver.Options) string {
+	if o.Run == "" {
+		return "whimbrel"
+	}
+	return o.Run
+}
+
+// exec runs statements, several perhaps, in the simple protocol.
+func (s *session) exec(ctx context.Context, sql string) error {
+	_, err := s.execAll(ctx, sql)
+	return err
+}
+
+func (s *session) execAll(ctx context.Context, sql string) ([]*pgconn.Result, error) {
+	r, err := s.conn.Exec(ctx, sql).ReadAll()
+	return r, s.explain(ctx, err)
+}
+
+// query runs one statement with text parameters and keeps its rows.
+func (s *session) query(ctx context.Context, sql string, params ...string) (*pgconn.Result, error) {
+	values := make([][]byte, len(params))
+	for i, p := range params {
+		values[i] = []byte(p)
+	}
+	r := s.conn.ExecParams(ctx, sql, values, nil, nil, nil).Read()
+	return r, s.explain(ctx, r.Err)
+}
+
+// commit ends a transaction for good. An answer that is lost is Unknown.
+func (s *session) commit(ctx context.Context) error {
+	r, err := s.conn.Exec(ctx, "COMMIT").ReadAll()
+	var server *pgconn.PgError
+	switch {
+	case err != nil && errors.As(err, &server) && server.Severity != "FATAL" && server.Severity != "PANIC":
+		return s.explain(ctx, err)
+	case err != nil:
+		return &failure{class: driver.Unknown, err: fmt.Errorf("commit: %w", s.explain(ctx, err))}
+	case len(r) != 1 || r[0].CommandTag.String() != "COMMIT":
+		return errors.New("commit: the server rolled the transaction back")
+	}
+	return nil
+}
+
+// rollback undoes a transaction; a session in which that fails is ended on release.
+func (s *session) rollback(ctx context.Context) {
+	if s.conn.IsClosed() || s.conn.IsBusy() || s.conn.TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_ = s.exec(ctx, "ROLLBACK")
+}
+
+// durable returns when everything this session has seen would survive a crash. Whatever another transaction committed
+// without waiting for the disk lies before our own small message in the log, and our commit waits.
+func (s *session) durable(ctx context.Context) error {
+	r, err := s.query(ctx, "SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()")
+	if err == nil && string(r.Rows[0][0]) != "t" {
+		_, err = s.query(ctx, "SELECT pg_logical_emit_message(true, 'whimbrel', '')")
+	}
+	if err != nil {
+		return fmt.Errorf("wait for the log to be on disk: %w", err)
+	}
+	return nil
+}
+
+// quote writes an identifier.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// literal writes a string constant; every session has standard_conforming_strings on.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
