@@ -47,6 +47,10 @@ func (c *column) refuse(why string) error {
 	return fmt.Errorf("column %s %s: %w", c.name, why, errData)
 }
 
+// negativeZero is how a column of floats keeps negative zero: as a BLOB of its text, because every numeric affinity turns the
+// number itself into 0. It counts as 0 in sums, and CAST(x AS REAL) gives it back.
+const negativeZero = "-0"
+
 func (c *column) bindFloat(st *sqlite3.Stmt, i int, cell []byte) error {
 	f, err := strconv.ParseFloat(textOf(cell), 64)
 	switch {
@@ -57,7 +61,7 @@ func (c *column) bindFloat(st *sqlite3.Stmt, i int, cell []byte) error {
 	case math.IsNaN(f):
 		return c.refuse("is NaN, which becomes NULL here")
 	case f == 0 && math.Signbit(f) && c.affinity != affinityBlob:
-		return c.refuse("is negative zero, which becomes zero here")
+		return st.BindBlob(i, []byte(negativeZero))
 	}
 	if c.cell == row.Float32 {
 		if narrow, err := strconv.ParseFloat(textOf(cell), 32); err == nil && float32(f) != float32(narrow) {

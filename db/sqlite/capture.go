@@ -80,6 +80,9 @@ func knownCollation(name string) bool {
 // no write is in flight then: SQLite has one writer.
 func (c capturer) Install(ctx context.Context, t *schema.Table, sh schema.Shape, w driver.Wait) error {
 	err := c.d.change(ctx, orWait(w.Lock), func(s *session) error {
+		if err := s.conn.Exec(stateSQL); err != nil {
+			return err
+		}
 		for _, sql := range captureStatements(t, sh) {
 			if err := s.conn.Exec(sql); err != nil {
 				return err
@@ -93,18 +96,19 @@ func (c capturer) Install(ctx context.Context, t *schema.Table, sh schema.Shape,
 	return nil
 }
 
-// change is a write that alters the schema at the source: it counts the steps that the schema version takes by us, so that
-// the watcher sees the steps of others.
+// change is a write that alters the schema at the source: once capture is there it counts the steps that the schema version
+// takes by us, so that the watcher sees the steps of others.
 func (d *database) change(ctx context.Context, wait time.Duration, fn func(*session) error) error {
 	return d.write(ctx, wait, func(s *session) error {
 		before, err := s.schemaVersion()
 		if err != nil {
 			return err
 		}
-		if err := s.conn.Exec(stateSQL); err != nil {
+		if err := fn(s); err != nil {
 			return err
 		}
-		if err := fn(s); err != nil {
+		counting, err := s.has("whimbrel_source_steps")
+		if err != nil || !counting {
 			return err
 		}
 		after, err := s.schemaVersion()
@@ -114,6 +118,12 @@ func (d *database) change(ctx context.Context, wait time.Duration, fn func(*sess
 		_, err = s.exec("UPDATE whimbrel_source_steps SET steps = steps + ?1", number(after-before))
 		return err
 	})
+}
+
+// has reports whether the file has an object of this name.
+func (s *session) has(name string) (there bool, err error) {
+	err = s.one("SELECT 1 FROM sqlite_schema WHERE name = ?1", func(*sqlite3.Stmt) { there = true }, text(name))
+	return there, err
 }
 
 func (s *session) schemaVersion() (n int64, err error) {
@@ -260,7 +270,10 @@ func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 		if _, err := s.exec("DROP TABLE IF EXISTS " + recordName(t)); err != nil {
 			return err
 		}
-		_, err := s.exec("DELETE FROM whimbrel_source_lane WHERE table_no = ?1", number(int64(t.Number)))
+		there, err := s.has("whimbrel_source_lane")
+		if err == nil && there {
+			_, err = s.exec("DELETE FROM whimbrel_source_lane WHERE table_no = ?1", number(int64(t.Number)))
+		}
 		return err
 	})
 	if err != nil {

@@ -250,7 +250,10 @@ func (c *column) appendFloat(dst []byte, v *value) ([]byte, string) {
 			return dst, isNoNumber
 		}
 	case sqlite3.BLOB:
-		return dst, isNoNumber
+		if string(v.b) != negativeZero {
+			return dst, isNoNumber
+		}
+		return append(dst, negativeZero...), ""
 	}
 	if c.cell == row.Float64 {
 		return row.AppendFloat(dst, f, 64), ""

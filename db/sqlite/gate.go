@@ -109,8 +109,21 @@ func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 }
 
 // Writers names the processes, but ours, that have the file open, where the system shows them (Linux, and those of the same
-// user). SQLite itself keeps no list of its connections.
-func (g gate) Writers(context.Context) ([]driver.Writer, error) { return g.d.openers(), nil }
+// user). SQLite itself keeps no list of its connections, but it tells whether one of them is writing.
+func (g gate) Writers(ctx context.Context) ([]driver.Writer, error) {
+	found := g.d.openers()
+	select {
+	case <-g.d.writing:
+		g.d.done()
+	default:
+		return found, nil // the write lock is ours
+	}
+	err := g.d.lockOnce(ctx, time.Millisecond, func(*session) error { return nil })
+	if errors.Is(err, sqlite3.BUSY) {
+		return append(found, driver.Writer{Session: "not known", State: "holds the write lock"}), nil
+	}
+	return found, err
+}
 
 func (d *database) openers() []driver.Writer {
 	real, err := filepath.EvalSymlinks(d.path)

@@ -67,7 +67,8 @@ type cursor struct {
 	st      *sqlite3.Stmt
 	bounded bool    // st has a lower bound
 	last    row.Key // the last key handed out, or the range's lower bound
-	next    int     // the next of q.Keys
+	order   []int   // the places of q.Keys in the order to read them
+	next    int     // the next of order
 	over    bool
 }
 
@@ -184,20 +185,70 @@ func (c *cursor) fillKeys(b *row.Batch) error {
 		}
 	}
 	keys := keyColumns(c.columns, c.q.Shape.Key)
-	for ; c.next < c.q.Keys.Len(); c.next++ {
+	if c.order == nil {
+		if err := c.sortKeys(keys); err != nil {
+			return err
+		}
+	}
+	for ; c.next < len(c.order); c.next++ {
 		if b.Len() >= batchRows || b.Size() >= batchBytes {
 			return nil
 		}
+		at := c.order[c.next]
 		for i := range keys {
-			if err := keys[i].bind(c.st, i+1, c.q.Keys.Cell(c.next, i)); err != nil {
+			if err := keys[i].bind(c.st, i+1, c.q.Keys.Cell(at, i)); err != nil {
 				return err
 			}
 		}
-		if err := c.s.appendFound(b, c.st, c.q.Table, c.columns, c.q.Shape.Key, c.q.Keys.Row(c.next)); err != nil {
+		if err := c.s.appendFound(b, c.st, c.q.Table, c.columns, c.q.Shape.Key, c.q.Keys.Row(at)); err != nil {
 			return err
 		}
 	}
 	return io.EOF
+}
+
+// sortKeys fills the order to read keys in: as they come, or sorted by SQLite in a temporary table of the key's types.
+func (c *cursor) sortKeys(keys []column) error {
+	c.order = make([]int, 0, c.q.Keys.Len())
+	if c.q.Order != driver.KeyOrder {
+		for i := range c.q.Keys.Len() {
+			c.order = append(c.order, i)
+		}
+		return nil
+	}
+	var fields, by []string
+	for i, k := range keys {
+		column := *c.q.Table.Column(k.name)
+		column.Name, column.Null, column.Default, column.Generated = "k"+itoa(i), true, nil, nil
+		fields, by = append(fields, columnWords(&column, false)), append(by, column.Name)
+	}
+	const drop = "DROP TABLE IF EXISTS temp.whimbrel_order"
+	if err := c.s.conn.Exec(drop + "; CREATE TEMP TABLE whimbrel_order (place INTEGER, " + strings.Join(fields, ", ") + ")"); err != nil {
+		return err
+	}
+	st, _, err := c.s.conn.Prepare("INSERT INTO temp.whimbrel_order VALUES (?1, " + strings.Trim(marks(2, len(keys)), "()") + ")")
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	for at := range c.q.Keys.Len() {
+		for i := range keys {
+			if err := keys[i].bind(st, i+2, c.q.Keys.Cell(at, i)); err != nil {
+				return err
+			}
+		}
+		if err := run(st, number(int64(at))); err != nil {
+			return err
+		}
+	}
+	err = c.s.each("SELECT place FROM temp.whimbrel_order ORDER BY "+strings.Join(by, ", "), func(row *sqlite3.Stmt) error {
+		c.order = append(c.order, row.ColumnInt(0))
+		return nil
+	})
+	if err == nil {
+		err = c.s.conn.Exec(drop)
+	}
+	return err
 }
 
 // Durable returns when everything handed out would survive a crash.

@@ -53,8 +53,7 @@ func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog,
 func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
 	var n int64
 	err := r.d.read(ctx, r.d.control, func(s *session) error {
-		there := false
-		if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'whimbrel_source_lane'", func(*sqlite3.Stmt) { there = true }); err != nil || !there {
+		if there, err := s.has("whimbrel_source_lane"); err != nil || !there {
 			return err
 		}
 		return s.one("SELECT number FROM whimbrel_source_lane WHERE table_no = ?1 AND lane = ?2",

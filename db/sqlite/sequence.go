@@ -45,8 +45,7 @@ func (s *session) lastNumber(t *schema.Table, c *schema.Column) (last int64, err
 	if err := s.one("SELECT max("+quote(c.Name)+") FROM "+quote(t.Name.Name), take); err != nil {
 		return 0, err
 	}
-	there := false
-	if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'", func(*sqlite3.Stmt) { there = true }); err != nil || !there {
+	if there, err := s.has("sqlite_sequence"); err != nil || !there {
 		return last, err
 	}
 	err = s.one("SELECT seq FROM sqlite_sequence WHERE name = ?1", take, text(t.Name.Name))

@@ -50,8 +50,7 @@ func (s *session) estimate(tables []*schema.Table) error {
 // analysed reads the rows that ANALYZE counted, by table.
 func (s *session) analysed() (map[string]int64, error) {
 	rows := map[string]int64{}
-	there := false
-	if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'", func(*sqlite3.Stmt) { there = true }); err != nil || !there {
+	if there, err := s.has("sqlite_stat1"); err != nil || !there {
 		return rows, err
 	}
 	return rows, s.each("SELECT tbl, stat FROM sqlite_stat1", func(st *sqlite3.Stmt) error {

@@ -129,10 +129,7 @@ func (dialect) Carry(t schema.Type, key bool) (schema.Type, []driver.Loss) {
 }
 
 func notANumber() []driver.Loss {
-	return []driver.Loss{
-		{Level: driver.Lossy, Message: "can not hold NaN", Unless: []driver.FactKind{driver.NotANumber}},
-		{Level: driver.Note, Message: "has no negative zero: a row that holds one is refused"},
-	}
+	return []driver.Loss{{Level: driver.Lossy, Message: "can not hold NaN", Unless: []driver.FactKind{driver.NotANumber}}}
 }
 
 func carryInt(out, t schema.Type, key bool) (schema.Type, []driver.Loss) {

@@ -33,11 +33,11 @@ func (w watcher) Fingerprint(ctx context.Context, t *schema.Table) (string, erro
 		if f.Steps, err = s.schemaVersion(); err != nil {
 			return err
 		}
-		there := false
-		if err := s.one("SELECT 1 FROM sqlite_schema WHERE name = 'whimbrel_source_steps'", func(*sqlite3.Stmt) { there = true }); err != nil {
+		counting, err := s.has("whimbrel_source_steps")
+		if err != nil {
 			return err
 		}
-		if there {
+		if counting {
 			if err := s.one("SELECT steps FROM whimbrel_source_steps", func(st *sqlite3.Stmt) { f.Steps -= st.ColumnInt64(0) }); err != nil {
 				return err
 			}

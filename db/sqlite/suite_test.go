@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+	"go.uber.org/goleak"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
+	"github.com/whimbrel/whimbrel/internal/testserver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestSuite: the suite every driver passes.
+func TestSuite(t *testing.T) {
+	drivertest.Run(t, drivertest.Config{
+		Place:    newPlace,
+		Absent:   []string{"Pipe", "Sequences"},
+		Truncate: drivertest.Rowwise,
+		Folded:   schema.Type{Kind: row.Text, Raw: "TEXT", Collation: "NOCASE"},
+		Samples: []drivertest.Sample{{Name: "untyped", Type: schema.Type{Kind: row.Other}, Cells: []drivertest.Cell{
+			{Text: "1"}, {Text: "-9223372036854775808"}, {Text: "1.0"}, {Text: "1.5e+300"}, {Text: "-0.0"}, {Text: "9e999"}, {Text: "-9e999"},
+			{Text: "''"}, {Text: "'1'"}, {Text: "'it''s'"}, {Text: "x''"}, {Text: "x'00ff'"},
+		}}},
+	})
+}
+
+func newPlace(t testing.TB) drivertest.Place {
+	address := testserver.SQLite(t)
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := filePath(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The file is there, in WAL mode, as an application leaves it.
+	app := connectApp(t, path)
+	app.must(t, "PRAGMA journal_mode = WAL")
+	app.Close()
+	return drivertest.Place{
+		Open: func(t testing.TB, side driver.Side) *driver.Database { return openAt(t, path, side) },
+		App: drivertest.SQL{
+			Connect:  func(t testing.TB) drivertest.Session { return connectApp(t, path) },
+			Quote:    quote,
+			Literal:  appLiteral,
+			Truncate: "DELETE FROM",
+		},
+		Left: func(t testing.TB) []string { return leftovers(t, path) },
+	}
+}
+
+func openAt(t testing.TB, path string, side driver.Side) *driver.Database {
+	t.Helper()
+	d, err := Driver.Open(t.Context(), &url.URL{Scheme: "sqlite", Path: path}, driver.Options{Side: side, Run: "test-run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// application is a connection as an application has one: the library's own settings, triggers on.
+type application struct{ *sqlite3.Conn }
+
+func connectApp(t testing.TB, path string) application {
+	t.Helper()
+	c, err := sqlite3.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Exec("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = OFF"); err != nil {
+		t.Fatal(err)
+	}
+	return application{c}
+}
+
+func (a application) must(t testing.TB, sql string) {
+	t.Helper()
+	if err := a.Exec(sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// query returns rows as text, cells separated by |, quoted as SQL.
+func (a application) query(t testing.TB, sql string) []string {
+	t.Helper()
+	st, _, err := a.Prepare(sql)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	defer st.Close()
+	var rows []string
+	for st.Step() {
+		cells := make([]string, st.ColumnCount())
+		for i := range cells {
+			var v value
+			if v.scan(st, i); v.class == sqlite3.NULL {
+				cells[i] = "NULL"
+				continue
+			}
+			out, why := appendLiteral(nil, &v)
+			cells[i] = string(out) + why
+		}
+		rows = append(rows, strings.Join(cells, "|"))
+	}
+	if err := st.Err(); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return rows
+}
+
+func appLiteral(t schema.Type, cell []byte) string {
+	switch {
+	case t.Kind == row.Bytes:
+		return "x'" + hex.EncodeToString(cell) + "'"
+	}
+	if slices.Contains(cell, 0) {
+		return "CAST(x'" + hex.EncodeToString(cell) + "' AS TEXT)"
+	}
+	return quoteText(string(cell))
+}
+
+func leftovers(t testing.TB, path string) []string {
+	t.Helper()
+	app := connectApp(t, path)
+	defer app.Close()
+	return app.query(t, "SELECT type || ' ' || name FROM sqlite_schema WHERE name LIKE 'whimbrel%'")
+}
