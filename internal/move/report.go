@@ -1,6 +1,13 @@
 package move
 
 import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/whimbrel/whimbrel/internal/procedure"
@@ -101,3 +108,129 @@ const (
 	FullUptimeChanged Level = "full-uptime+changed"
 	Sample            Level = "sample"
 )
+
+// WriteText writes the report for people, with lines of any width.
+func (r Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, run %s: %s\n", r.Procedure, r.Run, r.State)
+	if r.Source != "" || r.Target != "" {
+		fmt.Fprintf(&b, "%s → %s\n", r.Source, r.Target)
+	}
+	if !r.Started.IsZero() {
+		fmt.Fprintf(&b, "began %s, took %s", r.Started.Local().Format(time.DateTime), Span(r.Seconds))
+		if r.DowntimeSeconds > 0 {
+			fmt.Fprintf(&b, ", downtime %s", Span(r.DowntimeSeconds))
+		}
+		b.WriteString("\n")
+	}
+	if r.Error != "" {
+		fmt.Fprintf(&b, "failed: %s\n", r.Error)
+	}
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "\nstep\tstate\ttime\n")
+	for _, p := range r.Phases {
+		for _, s := range p.Steps {
+			if s.Times > 0 {
+				fmt.Fprintf(t, "%s: %s\t%s\t%s\n", p.Name, s.Name, s.State, Span(s.Seconds))
+			}
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if len(r.Tables) > 0 {
+		b.WriteString("\n")
+		if err := r.WriteTables(&b); err != nil {
+			return err
+		}
+	}
+	r.writeFindings(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteTables writes a line for every table.
+func (r Report) WriteTables(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "table\tclass\trows\tsize\tload\tcaptured\treplayed\tproven by\tverdict\n")
+	for _, x := range r.Tables {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Name, x.Class, Figure(x.Rows), Size(x.Bytes), Span(x.LoadSeconds),
+			Figure(x.Captured), Figure(x.Replayed), x.VerifyLevel, x.Verdict)
+	}
+	return t.Flush()
+}
+
+// writeFindings writes what needs words: findings, stopped tables, keys that differ, and what was answered.
+func (r Report) writeFindings(b *strings.Builder) {
+	for _, x := range r.Tables {
+		if x.Error != "" {
+			fmt.Fprintf(b, "\n%s is stopped: %s\n", x.Name, x.Error)
+		}
+		if len(x.Keys) > 0 {
+			more := ""
+			if x.MoreKeys {
+				more = " and more"
+			}
+			fmt.Fprintf(b, "\n%s differs at: %s%s\n", x.Name, strings.Join(x.Keys, ", "), more)
+		}
+	}
+	if len(r.Findings) > 0 {
+		b.WriteString("\nfindings\n")
+	}
+	for _, f := range r.Findings {
+		place := f.Table
+		if f.Column != "" {
+			place += "." + f.Column
+		}
+		b.WriteString("  " + strings.Join(slices.DeleteFunc([]string{"[" + f.Level + "]", place, f.Object, f.Message, f.Detail}, empty), " ") + "\n")
+		if f.Do != "" {
+			b.WriteString("      " + f.Do + "\n")
+		}
+	}
+	for _, c := range r.Consents {
+		fmt.Fprintf(b, "\n%s was answered at %s: %s\n", c.Step, c.At.Local().Format(time.DateTime), c.Answer)
+	}
+}
+
+func empty(s string) bool { return s == "" }
+
+// Span is a time for people: 0.4 s, 12 s, 4 min 10 s, 3 h 5 min.
+func Span(seconds float64) string {
+	switch s := int64(math.Round(seconds)); {
+	case seconds < 9.95:
+		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	default:
+		return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
+	}
+}
+
+// Figure is a number for people, with its thousands apart; a negative one is not known.
+func Figure(n int64) string {
+	if n < 0 {
+		return "?"
+	}
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// Size is a number of bytes for people; a negative one is not known.
+func Size(n int64) string {
+	if n < 0 {
+		return "?"
+	}
+	f, units := float64(n), []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	for f >= 999.5 && len(units) > 1 {
+		f, units = f/1000, units[1:]
+	}
+	if f < 10 && n >= 1000 {
+		return strconv.FormatFloat(f, 'f', 1, 64) + " " + units[0]
+	}
+	return strconv.FormatFloat(f, 'f', 0, 64) + " " + units[0]
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/console"
+	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+func (p *program) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Args: cobra.NoArgs, Short: "Find what would go wrong, and change nothing",
+		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), nothing, func(o *opened) error {
+				found, err := o.Check(cmd.Context())
+				if err != nil {
+					return err
+				}
+				forbidden := 0
+				for _, f := range found {
+					place := f.Place()
+					if place != "" {
+						place += " "
+					}
+					fmt.Fprintf(p.out, "[%s] %s%s%s\n", f.Level, place, f.Message, detail(f.Detail))
+					if f.Do != "" {
+						fmt.Fprintln(p.out, "    "+f.Do)
+					}
+					if f.Level == driver.Forbidden {
+						forbidden++
+					}
+				}
+				if forbidden > 0 {
+					return fmt.Errorf("the move is forbidden by %d of %d findings", forbidden, len(found))
+				}
+				fmt.Fprintf(p.out, "%d findings, none of which forbids the move\n", len(found))
+				return nil
+			})
+		}),
+	}
+}
+
+func detail(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
+func (p *program) statusCommand() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use: "status", Args: cobra.NoArgs, Short: "Show where the move stands",
+		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			if watch {
+				return p.watch(cmd.Context(), asJSON)
+			}
+			return p.see(cmd.Context(), func(m console.Move) error {
+				s, err := m.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return p.print(s, asJSON)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&watch, "watch", false, "again and again, until the move ends")
+	return cmd
+}
+
+// print writes a status, as JSON or as a picture.
+func (p *program) print(s move.Status, asJSON bool) error {
+	if asJSON {
+		return printJSON(p.out, s)
+	}
+	for _, line := range picture(s, frame{}) {
+		fmt.Fprintln(p.out, line)
+	}
+	if s.Question != nil {
+		p.question(s.Question)
+	}
+	return nil
+}
+
+// watch prints the status every second until the move is done or the context ends; on a terminal in place.
+func (p *program) watch(ctx context.Context, asJSON bool) error {
+	pen := &pen{out: p.out}
+	if out, ok := p.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
+		pen.terminal = out
+	}
+	for {
+		var s move.Status
+		err := p.see(ctx, func(m console.Move) (err error) {
+			s, err = m.Status(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if asJSON || pen.terminal == nil {
+			err = p.print(s, asJSON)
+		} else {
+			pen.draw(picture(s, pen.frame()))
+		}
+		if err != nil || s.State == procedure.Complete {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (p *program) verifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "verify", Args: cobra.NoArgs, Short: "Compare every table in full, as both sides are now",
+		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), lines, func(o *opened) error {
+				tables, err := o.Verify(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if err := (move.Report{Tables: tables}).WriteTables(p.out); err != nil {
+					return err
+				}
+				unequal := slices.DeleteFunc(tables, func(t move.TableReport) bool { return t.Class == move.Skip || t.Verdict == move.Equal })
+				if len(unequal) > 0 {
+					return fmt.Errorf("%d tables are not proven equal", len(unequal))
+				}
+				return nil
+			})
+		}),
+	}
+}
+
+func (p *program) reportCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "report", Args: cobra.NoArgs, Short: "Say what the move has done so far",
+		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			return p.see(cmd.Context(), func(m console.Move) error {
+				r, err := m.Report(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(p.out, r)
+				}
+				return r.WriteText(p.out)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Args: cobra.NoArgs, Short: "Say which whimbrel this is",
+		RunE: failing(func(*cobra.Command, []string) error {
+			info, ok := debug.ReadBuildInfo()
+			if !ok {
+				return errors.New("this program was built without its version")
+			}
+			words := []string{"whimbrel", info.Main.Version, info.GoVersion}
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					words = append(words, s.Value)
+				}
+			}
+			fmt.Fprintln(p.out, strings.Join(words, " "))
+			return nil
+		}),
+	}
+}
