@@ -26,7 +26,7 @@ func (t Task) copy(ctx context.Context) (Result, error) {
 	defer cursor.Close()
 
 	var result Result
-	err = Rotate(ctx, cursor, t.From.Shape.Width(), func(b *row.Batch) error {
+	err = t.Pace.Read(ctx, cursor, t.From.Shape.Width(), func(b *row.Batch) error {
 		result.Rows += int64(b.Len())
 		result.Bytes += int64(b.Size())
 		return load.Write(ctx, b)
@@ -47,6 +47,39 @@ func (t Task) copy(ctx context.Context) (Result, error) {
 		return Result{}, fmt.Errorf("%d rows were sent and the target counts %d", result.Rows, stored)
 	}
 	return result, nil
+}
+
+// Pace says how the rows of a table are read: Brisk for all but tables with values of many megabytes.
+type Pace int
+
+// Brisk reads the next batch while the last one is used. Careful reads one batch at a time, so that a value is in memory
+// once.
+const (
+	Brisk Pace = iota
+	Careful
+)
+
+// Read reads a cursor to its end and hands every batch to use, which must not keep it. The first error ends both.
+func (p Pace) Read(ctx context.Context, cursor driver.Cursor, width int, use func(*row.Batch) error) error {
+	if p == Brisk {
+		return Rotate(ctx, cursor, width, use)
+	}
+	b := row.NewBatch(width)
+	for {
+		err := cursor.Fill(ctx, b)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if b.Len() > 0 {
+			if used := use(b); used != nil {
+				return used
+			}
+		}
+		if err != nil {
+			return nil
+		}
+		b.Reset()
+	}
 }
 
 // Rotate reads a cursor to its end and hands every batch to use, which may take its time: the next batch is read

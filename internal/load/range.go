@@ -29,6 +29,7 @@ type Task struct {
 	Range    row.Range
 	Epoch    int64
 	Sole     bool // the range is the whole table and nobody else writes to it
+	Pace     Pace
 }
 
 // Result is what a range brought.

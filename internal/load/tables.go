@@ -16,6 +16,8 @@ type Table struct {
 	From, To End
 	Ranges   []row.Range
 	Planned  int // the ranges of the whole plan; one says that the table is loaded in one piece
+	Pace     Pace
+	Alone    chan struct{} // when not nil, held while a range is carried: tables that share it take turns
 }
 
 // Watch is told what happens; its methods are called from several goroutines.
@@ -94,8 +96,16 @@ func (p *pool) work(ctx context.Context) {
 
 func (p *pool) one(ctx context.Context, next piece) {
 	t := next.table
+	if t.Alone != nil {
+		select {
+		case t.Alone <- struct{}{}:
+			defer func() { <-t.Alone }()
+		case <-ctx.Done():
+			return
+		}
+	}
 	result, err := Patiently(ctx, t.To.Database.Dialect, t.From.Database.Dialect, func() (Result, error) {
-		return Range(ctx, Task{From: t.From, To: t.To, Range: next.r, Epoch: p.epoch, Sole: t.Planned == 1})
+		return Range(ctx, Task{From: t.From, To: t.To, Range: next.r, Epoch: p.epoch, Sole: t.Planned == 1, Pace: t.Pace})
 	})
 	if err != nil {
 		p.finish(ctx, t, err)

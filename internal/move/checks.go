@@ -8,6 +8,7 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/plan"
 	"github.com/whimbrel/whimbrel/internal/translate"
 	"github.com/whimbrel/whimbrel/schema"
@@ -121,14 +122,32 @@ func (m *Move) lay(ctx context.Context, e *examination) error {
 	p, _ := m.planned(source, target, e)
 	m.plan = &blueprint{Plan: p, source: p.Source(e.Schema)}
 	m.tables = nil
+	facts := e.facts()
 	for _, s := range plan.Order(m.plan.source.Tables) {
 		t, err := m.newTable(ctx, p.Pair(s.Name), e.classOf(s.Name))
 		if err != nil {
 			return err
 		}
+		if longest(facts[s.Name]) >= heavy {
+			t.pace = load.Careful
+		}
 		m.tables = append(m.tables, t)
 	}
 	return nil
+}
+
+// heavy is the length in bytes from which a value makes its table one that is read with care.
+const heavy = 4 << 20
+
+// longest is the longest value that a survey found in a table.
+func longest(facts []driver.Fact) int64 {
+	most := int64(0)
+	for _, f := range facts {
+		if f.What == driver.Longest {
+			most = max(most, f.Value)
+		}
+	}
+	return most
 }
 
 func (m *Move) newTable(ctx context.Context, q *translate.Pair, c chosen) (*table, error) {

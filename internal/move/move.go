@@ -28,6 +28,7 @@ type Move struct {
 	board    *board
 	replays  *replays
 	indexing chan struct{} // bounds the index builds at one time
+	careful  chan struct{} // held while rows of many megabytes are in memory
 
 	plan   *blueprint // nil before translate
 	tables []*table   // of the move, in the order they are loaded
@@ -43,7 +44,7 @@ var (
 func Open(ctx context.Context, s Setup) (*Move, error) {
 	m := &Move{
 		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(), replays: &replays{},
-		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)),
+		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1),
 	}
 	engine, err := procedure.New(ctx, Procedures(), m.actions(), s.State, m.tell)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/verify"
 	"github.com/whimbrel/whimbrel/row"
@@ -183,6 +184,10 @@ func (m *Move) verifyDowntime(ctx context.Context) error {
 	tables := of(m.tables, Uptime, Downtime)
 	return each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
+		if t.pace == load.Careful {
+			m.careful <- struct{}{}
+			defer func() { <-m.careful }()
+		}
 		found, err := m.prove(ctx, t)
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ type table struct {
 	compared       shapes // every column that travels
 	loaded         shapes // those that are written at the target
 	rows           int64  // how many make a range
+	pace           load.Pace
 
 	noting atomic.Bool // replay puts the keys it applies on the changed list
 }
@@ -51,7 +52,7 @@ func (m *Move) pair(ctx context.Context, t *table) (verify.Pair, error) {
 	return verify.Pair{
 		Source: verify.Side{Database: source, Table: t.source, Shape: t.compared.source},
 		Target: verify.Side{Database: target, Table: t.target, Shape: t.compared.target},
-		Seed:   row.Seed(seed),
+		Seed:   row.Seed(seed), Pace: t.pace,
 	}, err
 }
 

@@ -113,7 +113,10 @@ func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &load.Table{From: from, To: to, Planned: count}
+	l := &load.Table{From: from, To: to, Planned: count, Pace: t.pace}
+	if t.pace == load.Careful {
+		l.Alone = m.careful
+	}
 	for r, err := range m.state.Ranges(ctx, t.number) {
 		if err != nil {
 			return nil, err
@@ -284,6 +287,9 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	}
 	lane := replay.NewLane(from, to, epoch)
 	lane.Note = t.noting.Load
+	if t.pace == load.Careful {
+		lane.Most = func() int { return 1 }
+	}
 	running := replay.NewTable(lane, limit)
 	m.replays.set(t, running)
 	m.board.change(t.name, func(p *progress) { p.stage = Following })

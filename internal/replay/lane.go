@@ -24,6 +24,7 @@ type Lane struct {
 	Most     func() int  // entries a batch, asked for before each
 	Note     func() bool // whether the keys applied go on the changed list, asked for before each
 
+	bound  int   // the entries a batch may have, so that its rows stay small in memory
 	number int64 // the last batch that both sides have; -1 before they were asked
 	keys   *row.Batch
 	images *row.Batch
@@ -33,7 +34,7 @@ type Lane struct {
 // NewLane returns a lane that has asked neither side yet.
 func NewLane(from, to load.End, epoch int64) *Lane {
 	return &Lane{
-		From: from, To: to, Lanes: 1, Epoch: epoch, number: -1,
+		From: from, To: to, Lanes: 1, Epoch: epoch, number: -1, bound: 500,
 		Most: func() int { return 10_000 }, Note: func() bool { return false },
 		keys: row.NewBatch(len(from.Shape.Key)), images: row.NewBatch(from.Shape.Width()), mended: row.NewBatch(len(from.Shape.Key)),
 	}
@@ -41,9 +42,10 @@ func NewLane(from, to load.End, epoch int64) *Lane {
 
 // Done is what one batch did.
 type Done struct {
-	Entries int // of the record
-	Mended  int // keys of the repair list
-	Rows    int // written at the target
+	Entries int  // of the record
+	Mended  int  // keys of the repair list
+	Rows    int  // written at the target
+	Full    bool // there may be more at once
 }
 
 // Empty reports that there was nothing to do.
@@ -71,11 +73,12 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 	l.keys.Reset()
 	l.images.Reset()
 	l.mended.Reset()
-	stamp, err := l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, l.Most(), l.mended)
+	most := l.most()
+	stamp, err := l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, most, l.mended)
 	if err != nil {
 		return Done{}, fmt.Errorf("read the repair list: %w", err)
 	}
-	receipt, err := l.take(ctx, l.Most(), l.mended)
+	receipt, err := l.take(ctx, most, l.mended)
 	if err != nil {
 		return Done{}, err
 	}
@@ -93,7 +96,25 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 	if err := l.settle(ctx, receipt, delta); err != nil {
 		return Done{}, err
 	}
-	return Done{Entries: receipt.Entries(), Mended: l.mended.Len(), Rows: l.images.Len()}, nil
+	done := Done{Entries: receipt.Entries(), Mended: l.mended.Len(), Rows: l.images.Len()}
+	done.Full = done.Entries >= most || done.Mended >= most
+	l.adapt(l.images.Size())
+	return done, nil
+}
+
+// most is how many entries the next batch takes.
+func (l *Lane) most() int { return max(min(l.Most(), l.bound), 1) }
+
+// adapt lets batches grow while their rows are small and cuts them down when these are large: a batch is held in memory
+// whole, and nothing tells the size of a row before it is read.
+func (l *Lane) adapt(size int) {
+	const small, large = 4 << 20, 16 << 20
+	switch {
+	case size < small:
+		l.bound = min(2*l.bound, 1<<20)
+	case size > large:
+		l.bound = max(int(int64(l.bound)*large/int64(size)), 1)
+	}
 }
 
 // align asks both sides which batch they know last. The source writes a batch's number after the target has it, so it may be

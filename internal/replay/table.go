@@ -95,7 +95,6 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 	asked, reread := t.asked, t.reread
 	t.mu.Unlock()
 	dialects := [2]driver.Dialect{t.lane.To.Database.Dialect, t.lane.From.Database.Dialect}
-	most := t.lane.Most()
 	done, err = load.Patiently(ctx, dialects[0], dialects[1], func() (Done, error) {
 		if asked > reread {
 			if err := t.lane.Reconcile(ctx); err != nil {
@@ -108,7 +107,7 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 		return done, false, err
 	}
 	t.Replayed.Add(int64(done.Entries))
-	emptied = done.Entries < most && done.Mended < most
+	emptied = !done.Full
 	t.turn(emptied, asked)
 	return done, emptied, nil
 }

@@ -20,6 +20,7 @@ import (
 type Pair struct {
 	Source, Target Side
 	Seed           row.Seed // of this run: nobody could choose rows by it
+	Pace           load.Pace
 }
 
 // Side is one side's table.
@@ -119,6 +120,9 @@ func (p Pair) both(ctx context.Context, read func(ctx context.Context, i int, s 
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for i, s := range []Side{p.Source, p.Target} {
+		if p.Pace == load.Careful {
+			wg.Wait() // one side after the other
+		}
 		wg.Go(func() {
 			if err := read(ctx, i, s); err != nil {
 				cancel(fmt.Errorf("read %s at the %s: %w", s.Table.Name, []driver.Side{driver.Source, driver.Target}[i], err))
@@ -140,7 +144,7 @@ func (p Pair) each(ctx context.Context, s Side, use func(b *row.Batch, at int, k
 	}
 	defer cursor.Close()
 	var key []byte
-	return load.Rotate(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
+	return p.Pace.Read(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
 		for i := range b.Len() {
 			if key = b.AppendKey(key[:0], i, s.Shape.Key); len(s.Shape.Key) == 0 {
 				key = append(key, b.Row(i)...)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/whimbrel/whimbrel/db/driver"
-	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/row"
 )
 
@@ -39,7 +38,7 @@ func (p Pair) rows(ctx context.Context, s Side, keys *row.Batch, into map[string
 	}
 	defer cursor.Close()
 	var key []byte
-	return load.Rotate(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
+	return p.Pace.Read(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
 		for i := range b.Len() {
 			key = b.AppendKey(key[:0], i, s.Shape.Key)
 			sum := into[string(key)]
