@@ -90,6 +90,7 @@ type Limits struct {
 	FoldTables    bool   // names of tables that differ only in case are one name
 	FoldColumns   bool   // the same for columns, indexes and constraints
 	NarrowNames   bool   // a name has no character above U+FFFF and does not end in a blank
+	PlainChecks   bool   // a check can not name a column that has a generator
 	Reserved      string // a prefix that no table's name may have, compared without case; empty for none
 	Features      Features
 }
@@ -160,21 +161,22 @@ type FactKind string
 
 // The facts.
 const (
-	Longest     FactKind = "longest"      // Value is the longest value of the column in bytes
-	ZeroDate    FactKind = "zero-date"    // 0000-00-00 or a date with a zero month or day
-	Infinite    FactKind = "infinite"     // infinity, -infinity in a date or a time
-	BeforeYear1 FactKind = "before-1"     // a date before the year 1 (BC)
-	AfterYear4  FactKind = "after-9999"   // a date after the year 9999
-	NotANumber  FactKind = "nan"          // NaN or an infinite number
-	WrongClass  FactKind = "wrong-class"  // SQLite: a value whose storage class is not the declared type's
-	BadText     FactKind = "bad-text"     // bytes that are not text in the declared character set
-	NulInText   FactKind = "nul-in-text"  // U+0000 in text
-	BadEnum     FactKind = "bad-enum"     // MariaDB, MySQL: the error value of an enum
-	KeyIsNull   FactKind = "key-is-null"  // SQLite: NULL in a primary key
-	TooLarge    FactKind = "too-large"    // a number larger than the declared type says (SQLite)
-	Fractions   FactKind = "fractions"    // more digits after the point, or of the second, than declared (SQLite)
-	NotJSON     FactKind = "not-json"     // text in a JSON column that is not JSON
-	BeyondHours FactKind = "beyond-hours" // a MariaDB time below 0 or of 24 hours and more
+	Longest      FactKind = "longest"       // Value is the longest value of the column in bytes
+	ZeroDate     FactKind = "zero-date"     // 0000-00-00 or a date with a zero month or day
+	Infinite     FactKind = "infinite"      // infinity, -infinity in a date or a time
+	BeforeYear1  FactKind = "before-1"      // a date before the year 1 (BC)
+	AfterYear4   FactKind = "after-9999"    // a date after the year 9999
+	NotANumber   FactKind = "nan"           // NaN or an infinite number
+	NegativeZero FactKind = "negative-zero" // a floating-point number that is -0, which MariaDB and MySQL store as 0
+	WrongClass   FactKind = "wrong-class"   // SQLite: a value whose storage class is not the declared type's
+	BadText      FactKind = "bad-text"      // bytes that are not text in the declared character set
+	NulInText    FactKind = "nul-in-text"   // U+0000 in text
+	BadEnum      FactKind = "bad-enum"      // MariaDB, MySQL: the error value of an enum
+	KeyIsNull    FactKind = "key-is-null"   // SQLite: NULL in a primary key
+	TooLarge     FactKind = "too-large"     // a number larger than the declared type says (SQLite)
+	Fractions    FactKind = "fractions"     // more digits after the point, or of the second, than declared (SQLite)
+	NotJSON      FactKind = "not-json"      // text in a JSON column that is not JSON
+	BeyondHours  FactKind = "beyond-hours"  // a MariaDB time below 0 or of 24 hours and more
 )
 
 // Class is what an error means for the caller, found by the product's error codes only.

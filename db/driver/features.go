@@ -27,6 +27,7 @@ const (
 	OnUpdateNow                            // ON UPDATE CURRENT_TIMESTAMP
 	RandomUUIDs                            // a default that makes a new UUID
 	FreeSequences                          // generators that are objects of their own
+	UnsignedNumbers                        // integers of 64 bits without a sign, with a generator too
 )
 
 // Has reports whether all of these are there.

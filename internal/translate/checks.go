@@ -36,6 +36,11 @@ func (t *translator) checks(p *Pair) {
 func (t *translator) foreignCheck(p *Pair, c *carrier, made *schema.Check, derived string) {
 	object := "check" + prefixed(made.Name)
 	done, err := c.carry(made.Expression)
+	for _, column := range p.Target.Columns {
+		if err == nil && t.to.Limits.PlainChecks && column.Identity.Kind != schema.None && slices.Contains(done.columns, column.Name) {
+			err = fmt.Errorf("names %s, which draws its values from a generator", column.Name)
+		}
+	}
 	if err != nil {
 		t.find(p, check.Finding{
 			Rule: "check", Level: driver.Lossy, Object: object, Message: "is left out: it " + err.Error(),

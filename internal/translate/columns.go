@@ -110,6 +110,13 @@ func (t *translator) foreignColumn(p *Pair, c, made *schema.Column) {
 func (t *translator) foreignType(p *Pair, c, made *schema.Column) schema.Type {
 	from := c.Type
 	from.Def = schema.Name{}
+	if t.signed[columnName{p.Source.Name, c.Name}] {
+		from.Unsigned = false
+		t.find(p, check.Finding{
+			Rule: "signed", Level: driver.Note, Column: c.Name,
+			Message: "holds numbers up to 9223372036854775807 at the target, whose generators make no larger ones",
+		})
+	}
 	inKey, inIndex := t.inKey(p.Source, c.Name), t.inIndex(p.Source, c.Name)
 	to, losses := t.dst.Carry(from, inKey)
 	if inIndex && !inKey {
@@ -130,6 +137,35 @@ func (t *translator) foreignType(p *Pair, c, made *schema.Column) schema.Type {
 		t.plan.Losses = append(t.plan.Losses, check.Loss{Table: p.Source.Name, Column: c.Name, Target: to, Loss: l})
 	}
 	return to
+}
+
+// findSigned finds the unsigned columns of 64 bits that draw from a generator, and those that point to them by foreign keys,
+// where the target has no such columns: an ordinary integer with a generator is worth more than the numbers that no
+// generator ever reaches.
+func (t *translator) findSigned() {
+	t.signed = map[columnName]bool{}
+	if t.same || t.has(driver.UnsignedNumbers) {
+		return
+	}
+	for _, p := range t.plan.Pairs {
+		for _, c := range p.Source.Columns {
+			if c.Identity.Kind != schema.None && c.Type.Kind == row.Int && c.Type.Unsigned && c.Type.Precision == 64 {
+				t.signed[columnName{p.Source.Name, c.Name}] = true
+			}
+		}
+	}
+	for found := -1; found < len(t.signed); {
+		found = len(t.signed)
+		for _, p := range t.plan.Pairs {
+			for _, k := range p.Source.Foreign {
+				for i, name := range k.Columns {
+					if i < len(k.ParentCols) && t.signed[columnName{k.Parent, k.ParentCols[i]}] {
+						t.signed[columnName{p.Source.Name, name}] = true
+					}
+				}
+			}
+		}
+	}
 }
 
 func unbounded(t schema.Type) bool {
@@ -219,7 +255,7 @@ func sayable(k row.Kind, literal string) bool {
 
 // identities gives the target's columns their generators, as far as its product lets a column have one.
 func (t *translator) identities(p *Pair) {
-	taken := ""
+	only := t.onlyIdentity(p)
 	for i, c := range p.Source.Columns {
 		if c.Identity.Kind == schema.None || t.same {
 			continue
@@ -228,12 +264,11 @@ func (t *translator) identities(p *Pair) {
 		lose := func(level driver.Level, message, do string) {
 			t.find(p, check.Finding{Rule: "identity", Level: level, Column: c.Name, Message: message, Do: do})
 		}
-		if why := t.refusesIdentity(p, made, taken); why != "" {
+		if why := t.refusesIdentity(p, made, only); why != "" {
 			lose(driver.Lossy, "draws its values from a generator, and at the target it can not: "+why,
 				"Let the application give the value.")
 			continue
 		}
-		taken = c.Name
 		made.Default = nil
 		made.Identity = schema.Identity{Kind: c.Identity.Kind, Start: c.Identity.Start, Increment: c.Identity.Increment}
 		if c.Identity.Kind == schema.Always && !t.has(driver.IdentityAlways) {
@@ -248,25 +283,61 @@ func (t *translator) identities(p *Pair) {
 	}
 }
 
+// onlyIdentity is the column that may have the one generator of a table, where the target allows no more: one that a key or
+// an index begins with, else the first. Empty where every column may.
+func (t *translator) onlyIdentity(p *Pair) string {
+	if t.has(driver.IdentityAnywhere) {
+		return ""
+	}
+	only := ""
+	for i, c := range p.Source.Columns {
+		switch {
+		case c.Identity.Kind == schema.None || p.Target.Columns[i].Type.Kind != row.Int:
+		case leads(p.Target, c.Name):
+			return c.Name
+		case only == "":
+			only = c.Name
+		}
+	}
+	return only
+}
+
+// leads reports whether a key or an index of the table begins with the column.
+func leads(table *schema.Table, column string) bool {
+	first := func(parts []schema.Part) bool { return len(parts) > 0 && parts[0].Column == column }
+	return table.Primary != nil && first(table.Primary.Columns) ||
+		slices.ContainsFunc(table.Uniques, func(k *schema.Key) bool { return first(k.Columns) }) ||
+		slices.ContainsFunc(table.Indexes, func(x *schema.Index) bool { return first(x.Columns) })
+}
+
 // refusesIdentity says in a clause why the target can not give this column a generator; empty when it can.
-func (t *translator) refusesIdentity(p *Pair, c *schema.Column, taken string) string {
-	leads := func(parts []schema.Part) bool { return len(parts) > 0 && parts[0].Column == c.Name }
+func (t *translator) refusesIdentity(p *Pair, c *schema.Column, only string) string {
 	key := p.Target.Primary
-	sole := key != nil && leads(key.Columns) && len(key.Columns) == 1
-	inKey := key != nil && leads(key.Columns) ||
-		slices.ContainsFunc(p.Target.Uniques, func(k *schema.Key) bool { return leads(k.Columns) }) ||
-		slices.ContainsFunc(p.Target.Indexes, func(x *schema.Index) bool { return leads(x.Columns) })
+	sole := key != nil && len(key.Columns) == 1 && key.Columns[0].Column == c.Name
 	switch {
 	case c.Type.Kind != row.Int:
 		return "its type there is no integer"
 	case t.has(driver.IdentityAnywhere):
 		return ""
-	case taken != "":
-		return "only one column of a table may, and " + taken + " does"
-	case t.has(driver.IdentityInKey) && !inKey:
-		return "no key or index begins with the column"
-	case !t.has(driver.IdentityInKey) && !sole:
+	case c.Name != only:
+		return "only one column of a table may, and " + only + " does"
+	case t.has(driver.IdentityInKey):
+		t.indexIdentity(p, c)
+	case !sole:
 		return "the column alone is not the primary key"
 	}
 	return ""
+}
+
+// indexIdentity gives a column with a generator the index that the target asks for, where no key or index begins with it.
+func (t *translator) indexIdentity(p *Pair, c *schema.Column) {
+	if leads(p.Target, c.Name) {
+		return
+	}
+	x := &schema.Index{Columns: []schema.Part{{Column: c.Name}}}
+	x.Name = t.rename(p, "index", indexRoom, "", deriveName(p, x.Columns, "idx"))
+	p.Target.Indexes = append(p.Target.Indexes, x)
+	t.find(p, check.Finding{
+		Rule: "identity", Level: driver.Note, Column: c.Name, Message: "gets an index at the target, where its generator needs one",
+	})
 }

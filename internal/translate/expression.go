@@ -23,9 +23,10 @@ type carrier struct {
 
 // carried is what became of an expression.
 type carried struct {
-	words    string // in the target's own words
-	implied  bool   // the column's type says it already: nothing is left to check
-	stricter bool   // it compares text that the source compares without case, and the target byte by byte
+	words    string   // in the target's own words
+	columns  []string // that it names
+	implied  bool     // the column's type says it already: nothing is left to check
+	stricter bool     // it compares text that the source compares without case, and the target byte by byte
 }
 
 func (c *carrier) carry(expression string) (carried, error) {
@@ -46,7 +47,18 @@ func (c *carrier) carry(expression string) (carried, error) {
 	if n.op == opImplied {
 		return carried{implied: true}, nil
 	}
-	return carried{words: c.write(n), stricter: s.stricter}, nil
+	return carried{words: c.write(n), columns: n.columns(nil), stricter: s.stricter}, nil
+}
+
+// columns appends the columns that an expression names.
+func (n *node) columns(all []string) []string {
+	if n.op == opColumn {
+		all = append(all, n.text)
+	}
+	for _, a := range n.args {
+		all = a.columns(all)
+	}
+	return all
 }
 
 func (c *carrier) column(t token) (string, bool) {
@@ -86,6 +98,9 @@ func classOf(t schema.Type) class {
 	case row.Bool:
 		return boolean
 	case row.Int, row.Decimal, row.Float32, row.Float64:
+		if t.Binary {
+			return opaque // a number that the product keeps as text, and compares as such
+		}
 		return numeric
 	case row.Text:
 		return textual

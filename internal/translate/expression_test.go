@@ -17,7 +17,7 @@ func exampleCarrier() *carrier {
 			"a": row.Int, "b": row.Int, "price": row.Decimal, "ratio": row.Float64, "name": row.Text, "Code": row.Text,
 			"on": row.Date, "at": row.Timestamp, "flag": row.Bool, "doc": row.JSON, "zone": row.Instant,
 		} {
-			t.Columns = append(t.Columns, &schema.Column{Name: name, Type: schema.Type{Kind: k, Binary: text || name == "Code"}})
+			t.Columns = append(t.Columns, &schema.Column{Name: name, Type: schema.Type{Kind: k, Binary: k == row.Text && (text || name == "Code")}})
 		}
 		return t
 	}
@@ -92,6 +92,10 @@ func TestImpliedAndStricter(t *testing.T) {
 	}
 	if got, _ := c.carry(`"Code" = 'x'`); got.stricter {
 		t.Error("text that both sides compare by bytes was called stricter")
+	}
+	c.target.Column("price").Type.Binary = true
+	if got, err := c.carry("price > 0"); err == nil {
+		t.Errorf("a number kept as text was compared as a number: %s", got.words)
 	}
 	c.bare = "a"
 	if got, err := c.carry("((VALUE >= 1901) AND (VALUE <= 2155))"); err != nil || got.words != `("a" >= 1901) AND ("a" <= 2155)` {

@@ -257,7 +257,7 @@ func (t *translator) lengths(p *Pair, object string, parts []schema.Part) string
 				Rule: "index-detail", Level: driver.Note, Object: object, Column: part.Column,
 				Message: "takes the beginning of the column only, at the target", Do: "",
 			})
-		case part.Prefix > 0 && t.whole(p, source):
+		case part.Prefix > 0 && t.whole(source):
 			part.Prefix = 0
 		case part.Prefix > 0 && !t.has(driver.PrefixIndexes):
 			return "takes only the beginning of " + part.Column + ", which the target can not, and whole it may be too long"
@@ -268,8 +268,8 @@ func (t *translator) lengths(p *Pair, object string, parts []schema.Part) string
 	return ""
 }
 
-// whole reports whether a product indexes every value of a column whole, and better so than by its beginning.
-func (t *translator) whole(p *Pair, c *schema.Column) bool {
+// whole reports whether the target indexes a column whole, whatever its values will be, and better so than by its beginning.
+func (t *translator) whole(c *schema.Column) bool {
 	long := schema.Type{Kind: row.Text, Binary: true}
 	if as, _ := t.dst.Carry(long, true); !unbounded(as) {
 		return false // the product's keys are bounded: there a prefix is the usual thing
@@ -282,13 +282,5 @@ func (t *translator) whole(p *Pair, c *schema.Column) bool {
 	if c.Type.Kind != row.Text {
 		width = 1
 	}
-	if c.Type.Length > 0 && c.Type.Length*width <= most {
-		return true
-	}
-	for _, f := range t.Facts.Of(p.Source.Name, c.Name) {
-		if f.What == driver.Longest {
-			return f.Value <= most/2 // values may still grow while the table is moved
-		}
-	}
-	return false
+	return c.Type.Length > 0 && c.Type.Length*width <= most
 }

@@ -130,6 +130,7 @@ type translator struct {
 	prefixed map[*schema.Column]bool     // target columns that an index can take the beginning of only
 
 	referenced map[columnName]bool // the source's columns that a foreign key points to
+	signed     map[columnName]bool // unsigned columns that get a signed type, so that they can draw from a generator
 }
 
 // columnName names a column of the source.
@@ -161,6 +162,7 @@ func Translate(
 	}
 	slices.SortFunc(t.plan.Pairs, func(a, b *Pair) int { return compareNames(a.Source.Name, b.Source.Name) })
 	t.nameTables()
+	t.findSigned()
 	for _, part := range []func(*Pair){t.columns, t.uniques, t.indexes, t.identities, t.checks} {
 		t.each(part)
 	}
