@@ -203,7 +203,7 @@ func displaced(t *schema.Table, keys []string, insert, but string) string {
 		var made []string
 		for i, p := range k.Columns {
 			collation := " COLLATE " + quote(partCollation(t, p))
-			if p.Column != "" {
+			if p.Expression == "" {
 				match = append(match, "t."+quote(p.Column)+" = NEW."+quote(p.Column)+collation)
 				continue
 			}

@@ -68,8 +68,15 @@ func ours(name string) bool { return len(name) >= 9 && strings.EqualFold(name[:9
 func builtIn(name string) bool { return len(name) >= 7 && strings.EqualFold(name[:7], "sqlite_") }
 
 func (s *session) inspectTables(found *schema.Schema) error {
+	virtual, err := s.virtualTables()
+	if err != nil {
+		return err
+	}
 	return s.each(tablesSQL, func(st *sqlite3.Stmt) error {
 		name, what := st.ColumnText(0), st.ColumnText(1)
+		if what == "table" && shadows(virtual, name) {
+			what = "shadow"
+		}
 		switch {
 		case ours(name), builtIn(name):
 			return nil
@@ -86,6 +93,30 @@ func (s *session) inspectTables(found *schema.Schema) error {
 		found.Tables = append(found.Tables, t)
 		return nil
 	})
+}
+
+func (s *session) virtualTables() (names []string, err error) {
+	err = s.each("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'", func(st *sqlite3.Stmt) error {
+		names = append(names, st.ColumnText(0))
+		return nil
+	})
+	return names, err
+}
+
+// shadowParts are what full-text and spatial modules call the tables they keep their content in. SQLite itself knows them only
+// where the module is there (https://sqlite.org/vtab.html#the_xshadowname_method).
+var shadowParts = []string{
+	"content", "data", "idx", "docsize", "config", "segments", "segdir", "stat", "node", "rowid", "parent", "vocab",
+}
+
+func shadows(virtual []string, name string) bool {
+	for _, v := range virtual {
+		if len(name) > len(v) && strings.EqualFold(name[:len(v)], v) && name[len(v)] == '_' &&
+			slices.Contains(shadowParts, strings.ToLower(name[len(v)+1:])) {
+			return true
+		}
+	}
+	return false
 }
 
 func otherWord(what string) string {

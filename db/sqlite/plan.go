@@ -170,12 +170,12 @@ func keyName(t *schema.Table, name, kind string, i int) string {
 // fails when a row breaks the rule; by hand, run what stands behind FROM.
 func (dialect) CreateConstraints(t *schema.Table) (add, prove []driver.Statement) {
 	for _, k := range t.Checks {
-		what := "check " + k.Name + " of " + t.Name.Name
+		what := strings.TrimSpace("check "+k.Name) + " of " + t.Name.Name
 		prove = append(prove, driver.Statement{Purpose: "prove " + what,
 			SQL: "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM " + quote(t.Name.Name) + " WHERE NOT (" + k.Expression + ")"})
 	}
 	for _, k := range t.Foreign {
-		what := "foreign key " + k.Name + " of " + t.Name.Name + " to " + k.Parent.Name
+		what := strings.TrimSpace("foreign key "+k.Name) + " of " + t.Name.Name + " to " + k.Parent.Name
 		prove = append(prove, driver.Statement{Purpose: "prove " + what,
 			SQL: "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM (" + orphans(t, k) + ")"})
 	}
