@@ -37,6 +37,7 @@ type codec struct {
 	digits  int
 	lenient bool
 	clean   bool // the cell's bytes need no escape in COPY's text
+	most    int  // characters of text, or digits after the point, that the column keeps; -1 for no limit
 }
 
 // codecs makes the codecs of a shape.
@@ -45,6 +46,7 @@ func (db *database) codecs(s schema.Shape) []codec {
 	for i, c := range s.Columns {
 		all[i] = codec{
 			form: formOf(c), cell: c.Cell, column: c.Column.Name, scale: c.Scale, digits: c.Digits, lenient: c.Lenient,
+			most: keeps(c.Column.Type.Raw),
 		}
 		switch c.Cell {
 		case row.Text, row.JSON, row.Other:
@@ -57,6 +59,35 @@ func (db *database) codecs(s schema.Shape) []codec {
 		}
 	}
 	return all
+}
+
+// keeps is a column's limit on what the server would cut or round without a word: blanks at the end of text, digits of
+// a number or a second.
+func keeps(raw string) int {
+	first, second, given := modifiers(raw)
+	switch kinds[plain(raw)] {
+	case row.Text, row.Time, row.Timestamp, row.Instant:
+		if given {
+			return first
+		}
+	case row.Decimal:
+		if given {
+			return second
+		}
+	}
+	return -1
+}
+
+// fits reports whether the column keeps the cell as it is.
+func (c *codec) fits(cell []byte) bool {
+	if c.most < 0 || len(cell) <= c.most {
+		return true
+	}
+	if !c.clean {
+		return utf8.RuneCount(cell) <= c.most
+	}
+	point := bytes.IndexByte(cell, '.')
+	return point < 0 || c.form == same || len(bytes.TrimRight(cell[point+1:], "0")) <= c.most
 }
 
 func formOf(c schema.ShapeColumn) form {

@@ -79,6 +79,8 @@ func (c *copying) cell(k *codec, cell []byte) error {
 	case cell == nil:
 		c.buffer = append(c.buffer, `\N`...)
 		return nil
+	case !k.fits(cell):
+		return &driver.CellError{Column: k.column, Why: "is longer than the column keeps"}
 	case k.form == raw:
 		c.buffer = append(c.buffer, `\\x`...)
 	case !k.clean && bytes.IndexByte(cell, 0) >= 0:

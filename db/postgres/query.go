@@ -91,7 +91,7 @@ func bounds(q *query, want driver.Query, all []codec) error {
 		types := keyTypes(want.Shape)
 		values := make([]string, len(cells))
 		for i, cell := range cells {
-			values[i] = "CAST(" + q.param(all[want.Shape.Key[i]].appendText(nil, cell)) + " AS " + types[i] + ")"
+			values[i] = "CAST(" + q.param(all[want.Shape.Key[i]].appendText([]byte{}, cell)) + " AS " + types[i] + ")"
 		}
 		q.sql.WriteString(word + tuple(keyColumns(want.Shape, "t.")) + side.op + tuple(values))
 		word = " AND "
@@ -122,8 +122,12 @@ func (db *database) joinKeys(q *query, want driver.Query, all []codec) {
 	names := strings.Join(texts, ", ")
 	q.sql.WriteString(" JOIN (SELECT " + strings.Join(casts, ", ") + " FROM (SELECT DISTINCT " + names +
 		" FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + names + ")) AS k) AS k ON " +
-		strings.Join(match, " AND ") + " AND ROW(" + strings.Join(columns, ", ") + ") OPERATOR(pg_catalog.*=) ROW(k." +
-		strings.Join(texts, ", k.") + ")")
+		strings.Join(match, " AND ") + " AND " + sameImage(columns, "k."+strings.Join(texts, ", k.")))
+}
+
+// sameImage compares two lists of values byte by byte, as the server stores them.
+func sameImage(left []string, right string) string {
+	return "ROW(" + strings.Join(left, ", ") + ")::record OPERATOR(pg_catalog.*=) ROW(" + right + ")::record"
 }
 
 // textArray writes one column of a batch as the text of an array.

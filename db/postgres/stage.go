@@ -173,7 +173,7 @@ func matchKeys(key []string, exact bool) string {
 	if exact {
 		return match
 	}
-	return match + " AND ROW(t." + strings.Join(key, ", t.") + ") OPERATOR(pg_catalog.*=) ROW(k." + strings.Join(key, ", k.") + ")"
+	return match + " AND ROW(t." + strings.Join(key, ", t.") + ")::record OPERATOR(pg_catalog.*=) ROW(k." + strings.Join(key, ", k.") + ")::record"
 }
 
 // displace deletes the rows that hold a value of this unique key that is about to be written. The staged side shows only

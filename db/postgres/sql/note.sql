@@ -22,7 +22,7 @@ BEGIN
 		INSERT INTO {record} (noted, {columns}) VALUES (pg_catalog.clock_timestamp(), {old_row});
 	ELSE
 		INSERT INTO {record} (noted, {columns}) VALUES (pg_catalog.clock_timestamp(), {new_row});
-		IF NOT ROW({old_row}) OPERATOR(pg_catalog.*=) ROW({new_row}) THEN
+		IF NOT ROW({old_row})::record OPERATOR(pg_catalog.*=) ROW({new_row})::record THEN
 			INSERT INTO {record} (noted, {columns}) VALUES (pg_catalog.clock_timestamp(), {old_row});
 		END IF;
 	END IF;
