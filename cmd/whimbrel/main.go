@@ -100,7 +100,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&p.config, "config", "whimbrel.yaml", "the configuration of the move")
 	root.AddCommand(p.initCommand(), p.checkCommand(), p.runCommand(), p.answerCommand(), p.statusCommand(), p.repeatCommand(),
-		p.resetCommand(), p.verifyCommand(), p.reportCommand(), p.versionCommand())
+		p.resetCommand(), p.verifyCommand(), p.reportCommand(), p.demoCommand(), p.versionCommand())
 	return root
 }
 

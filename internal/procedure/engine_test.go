@@ -150,7 +150,7 @@ func (w *world) actions() Actions {
 				if step.Until != "" {
 					w.follows <- struct{}{}
 					<-ctx.Done()
-					return ctx.Err()
+					return context.Cause(ctx)
 				}
 				return nil
 			},
@@ -415,6 +415,9 @@ func TestQuestions(t *testing.T) {
 	}
 	if q, _ := e.Position().Question(); q.Step.Name != "confirm" {
 		t.Errorf("asks %s", q.Step.Name)
+	}
+	if at, _ := e.Position().At("follow"); at.State != Halted {
+		t.Errorf("while nobody runs the story, follow is %s", at.State)
 	}
 }
 

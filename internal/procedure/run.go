@@ -181,11 +181,11 @@ func (a *attempt) done(step Step) error {
 // fail notes why a step ended without being done, ends the attempt, and returns the attempt's reason. Another step's
 // failure, or the outside, came first where the context has ended.
 func (a *attempt) fail(ctx context.Context, step Step, err error) error {
-	if errors.Is(err, errWaiting) || errors.Is(err, errTurned) {
+	switch {
+	case ctx.Err() == nil && (errors.Is(err, errWaiting) || errors.Is(err, errTurned)):
 		a.cancel(err)
 		return err
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		detail := context.Cause(ctx).Error()
 		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
 			detail += "; then: " + err.Error()
