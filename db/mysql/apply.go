@@ -193,10 +193,7 @@ func (a *apply) replace(ctx context.Context) error {
 	if !a.delta.Note {
 		return nil
 	}
-	if err := d.put(ctx, a.s, driver.Changed, t, a.delta.Keys, a.stamp); err != nil {
-		return err
-	}
-	return d.put(ctx, a.s, driver.Changed, t, displaced, a.stamp)
+	return d.put(ctx, a.s, driver.Changed, t, a.delta.Keys, a.stamp)
 }
 
 // displace removes the rows that hold a unique value about to be written, as the target compares them, and returns

@@ -291,38 +291,7 @@ func (d *database) awaitWriters(ctx context.Context, s *session, w driver.Wait) 
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(staleness):
 		}
 	}
-}
-
-// writing returns the open transactions that have written, and the prepared ones, each with words for people. A prepared
-// transaction whose client is gone has thread 0 (HAZARDS 2).
-func (d *database) writing(ctx context.Context, s *session) (map[string]string, error) {
-	open, err := s.rows(ctx, `SELECT x.trx_id, x.trx_mysql_thread_id, x.trx_started, COALESCE(p.user, ''), COALESCE(p.host, '')
-		FROM information_schema.innodb_trx x LEFT JOIN information_schema.processlist p ON p.id = x.trx_mysql_thread_id
-		WHERE (x.trx_rows_modified > 0 OR x.trx_mysql_thread_id = 0) AND x.trx_mysql_thread_id <> CONNECTION_ID()`)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]string{}
-	for _, line := range open {
-		who := "session " + line[1] + " of " + line[3] + "@" + line[4] + " writes since " + line[2]
-		if line[1] == "0" {
-			who = "a prepared transaction without a session is open since " + line[2] + " (XA RECOVER shows it)"
-		}
-		all[line[0]] = who
-	}
-	recover := "XA RECOVER CONVERT XID"
-	if d.version.maria() {
-		recover = "XA RECOVER FORMAT='SQL'"
-	}
-	prepared, err := s.rows(ctx, recover)
-	if err != nil {
-		return nil, err
-	}
-	for _, line := range prepared {
-		all["xa "+line[3]] = "the prepared transaction " + line[3] + " waits for XA COMMIT or XA ROLLBACK"
-	}
-	return all, nil
 }

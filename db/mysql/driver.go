@@ -141,7 +141,7 @@ func (d *database) lookRound(ctx context.Context) error {
 		return err
 	}
 	defer s.end()
-	facts, err := s.row(ctx, "SELECT VERSION(), @@version_comment, @@local_infile, @@global.max_allowed_packet, @@hostname, @@port, @@datadir, @@server_id, DATABASE()")
+	facts, err := s.row(ctx, "SELECT VERSION(), @@version_comment, @@local_infile, @@global.max_allowed_packet, @@hostname, @@port, @@datadir, @@server_id, DATABASE(), @@lower_case_table_names")
 	if err != nil {
 		return err
 	}
@@ -158,9 +158,22 @@ func (d *database) lookRound(ctx context.Context) error {
 	}
 	d.info = driver.Info{
 		Product: d.version.product, Version: facts[0], Name: d.place(), Schema: d.schema, Server: identity,
-		Limits: driver.Limits{Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet},
+		Limits: driver.Limits{Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet, IndexBytes: 3072,
+			FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, Reserved: "whimbrel_", Features: d.version.features()},
 	}
 	return nil
+}
+
+func (v version) features() driver.Features {
+	f := driver.PrefixIndexes | driver.FullTextIndexes | driver.SpatialIndexes | driver.IdentityInKey | driver.TableComments |
+		driver.OnUpdateNow | driver.RandomUUIDs
+	if v.maria() {
+		f |= driver.FreeSequences
+	}
+	if v.maria() || v.since(8, 0, 23) {
+		f |= driver.HiddenColumns
+	}
+	return f
 }
 
 func (d *database) place() string {
@@ -179,8 +192,12 @@ func (d *database) roles() (*driver.Database, error) {
 	if d.control, err = newPool(d, 3); err != nil {
 		return nil, err
 	}
+	var sequences driver.SequencePlanner
+	if d.version.maria() {
+		sequences = d.dialect
+	}
 	return &driver.Database{
-		Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
+		Sequences: sequences, Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
 		Ledger: ledger{d}, Lists: lists{d}, Applier: d, Capturer: d, Recorder: recorder{d}, Watcher: d, Gate: gate{d},
 		Guard: guard{d}, Sequencer: d, Close: d.close,
 	}, nil

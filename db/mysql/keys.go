@@ -20,6 +20,8 @@ func appendLiteral(dst []byte, t schema.Type, cell []byte) []byte {
 	switch {
 	case cell == nil:
 		return append(dst, "NULL"...)
+	case t.Kind == row.Float32 && strings.HasSuffix(string(cell), largest):
+		return append(bytes.TrimSuffix(append(dst, cell...), []byte(largest)), largestExact...)
 	case t.Kind.Numeric() && plainNumber(cell):
 		return append(dst, cell...)
 	case t.Kind == row.Bits && baseWord(t.Raw) == "bit" && onlyBits(cell):

@@ -87,7 +87,7 @@ func (d ledger) takeOver(ctx context.Context, taker, killer *session) (epoch int
 		select {
 		case <-done:
 			waiting = false
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(staleness):
 			d.endHolders(ctx, killer, taker.id)
 		}
 	}

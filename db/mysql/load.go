@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -142,6 +143,8 @@ func assign(t schema.Type, v string) string {
 		return "CAST(CONV(" + v + ", 2, 10) AS UNSIGNED)"
 	case word == "year":
 		return "CAST(" + v + " AS UNSIGNED)"
+	case word == "float":
+		return "CASE " + v + " WHEN '" + largest + "' THEN '" + largestExact + "' WHEN '-" + largest + "' THEN '-" + largestExact + "' ELSE " + v + " END"
 	case geometry(t):
 		return "ST_GeomFromText(SUBSTRING(CONVERT(" + v + " USING utf8mb4), LOCATE(';', " + v + ") + 1), CAST(SUBSTRING(" + v + ", 6, LOCATE(';', " + v + ") - 6) AS UNSIGNED))"
 	case word == "uuid", word == "inet4", word == "inet6", word == "json":
@@ -153,6 +156,12 @@ func assign(t schema.Type, v string) string {
 	}
 	return "CONVERT(" + v + " USING utf8mb4)"
 }
+
+// The largest float: its shortest text is, as the double that the server makes of it first, out of a float's range.
+const (
+	largest      = "3.4028235e+38"
+	largestExact = "3.40282346638528859e38"
+)
 
 // send puts a batch into the table, every row as it is or none: LOAD DATA LOCAL would leave out and alter rows with no
 // more than a warning (HAZARDS 68), so that a warning, or another count than was sent, is an error.
@@ -182,14 +191,15 @@ func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) 
 	return nil
 }
 
-// warning makes an error of the first warning, with the place of the value and without the value.
+// warning makes an error of the worst warning, with the place of the value and without the value.
 func (k *sink) warning(ctx context.Context, s *session, b *row.Batch) error {
-	all, err := s.rows(ctx, "SHOW WARNINGS LIMIT 1")
+	all, err := s.rows(ctx, "SHOW WARNINGS")
 	if err != nil || len(all) == 0 {
 		return fmt.Errorf("the server warned of what it did, and not why: %w", errors.Join(err, errRows))
 	}
-	code, _ := strconv.Atoi(all[0][1])
-	message := all[0][2]
+	worst := max(slices.IndexFunc(all, func(w []string) bool { return w[1] != "1062" }), 0) // an altered key can be a duplicate too
+	code, _ := strconv.Atoi(all[worst][1])
+	message := all[worst][2]
 	cell := &driver.CellError{Table: k.table.Name, Why: "does not fit", Column: columnOf(message)}
 	if code == 1062 {
 		cell.Column, cell.Why = "of a key", "has a value that another row has"

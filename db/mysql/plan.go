@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -426,3 +427,20 @@ func (dialect) CreateType(*schema.TypeDef) []driver.Statement { return nil }
 
 // DropType plans nothing.
 func (dialect) DropType(*schema.TypeDef) []driver.Statement { return nil }
+
+// CreateSequence plans one of MariaDB's sequences.
+func (d dialect) CreateSequence(q *schema.Sequence) []driver.Statement {
+	cycle, lowest := " NOCYCLE", q.Min
+	if q.Cycle {
+		cycle = " CYCLE"
+	}
+	n := func(i int64) string { return strconv.FormatInt(i, 10) }
+	sql := "CREATE SEQUENCE IF NOT EXISTS " + d.name(q.Name) + " START WITH " + n(q.Start) + " MINVALUE " + n(max(lowest, math.MinInt64+1)) +
+		" MAXVALUE " + n(min(q.Max, math.MaxInt64-1)) + " INCREMENT BY " + n(q.Increment) + " CACHE " + n(q.Cache) + cycle
+	return []driver.Statement{{Purpose: "create sequence " + q.Name.String(), SQL: sql}}
+}
+
+// DropSequence is the way back.
+func (d dialect) DropSequence(q *schema.Sequence) []driver.Statement {
+	return []driver.Statement{{Purpose: "drop sequence " + q.Name.String(), SQL: "DROP SEQUENCE IF EXISTS " + d.name(q.Name)}}
+}

@@ -244,7 +244,8 @@ func (d dialect) Carry(f schema.Type, key bool) (schema.Type, []driver.Loss) {
 	case row.Float32, row.Float64:
 		word := map[row.Kind]string{row.Float32: "float", row.Float64: "double"}[f.Kind]
 		return schema.Type{Kind: f.Kind, Raw: word},
-			[]driver.Loss{{Level: driver.Lossy, Message: "cannot hold NaN or an infinity", Unless: []driver.FactKind{driver.NotANumber}}}
+			[]driver.Loss{{Level: driver.Lossy, Message: "cannot hold NaN or an infinity", Unless: []driver.FactKind{driver.NotANumber}},
+				{Level: driver.Lossy, Message: "holds no negative zero: it becomes 0", Unless: []driver.FactKind{driver.NegativeZero}}}
 	case row.Text:
 		return v.text(f.Length, key)
 	case row.Bytes:
