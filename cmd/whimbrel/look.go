@@ -70,7 +70,7 @@ func (p *program) statusCommand() *cobra.Command {
 				return p.watch(cmd.Context(), asJSON)
 			}
 			return p.see(cmd.Context(), func(m console.Move) error {
-				s, err := m.Status(cmd.Context())
+				s, err := stands(cmd.Context(), m)
 				if err != nil {
 					return err
 				}
@@ -81,6 +81,28 @@ func (p *program) statusCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	cmd.Flags().BoolVar(&watch, "watch", false, "again and again, until the move ends")
 	return cmd
+}
+
+// stands is the status of a move. What a process was at when it died is not under way any more: only a process that answers
+// can have something under way.
+func stands(ctx context.Context, m console.Move) (move.Status, error) {
+	s, err := m.Status(ctx)
+	if _, alive := m.(*console.Client); err != nil || alive {
+		return s, err
+	}
+	halt(&s.State)
+	for _, p := range s.Phases {
+		for i := range p.Steps {
+			halt(&p.Steps[i].State)
+		}
+	}
+	return s, nil
+}
+
+func halt(s *procedure.State) {
+	if *s == procedure.Underway || *s == procedure.Settled {
+		*s = procedure.Halted
+	}
 }
 
 // print writes a status, as JSON or as a picture.
@@ -106,7 +128,7 @@ func (p *program) watch(ctx context.Context, asJSON bool) error {
 	for {
 		var s move.Status
 		err := p.see(ctx, func(m console.Move) (err error) {
-			s, err = m.Status(ctx)
+			s, err = stands(ctx, m)
 			return err
 		})
 		if err != nil {

@@ -47,13 +47,20 @@ func head(s move.Status) []string {
 			}
 		}
 	}
-	if s.Forecast != nil {
+	if s.Forecast != nil && !downtimeBegun(s) {
 		lines = append(lines, "  the downtime would take "+move.Span(s.Forecast.DowntimeSeconds)+parenthesis(s.Forecast.Why))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Notes)) {
 		lines = append(lines, "  "+name+": "+s.Notes[name])
 	}
 	return lines
+}
+
+// downtimeBegun says that a forecast of the downtime has become idle.
+func downtimeBegun(s move.Status) bool {
+	return slices.ContainsFunc(s.Phases, func(p move.PhaseReport) bool {
+		return slices.ContainsFunc(p.Steps, func(x move.StepReport) bool { return x.Name == "stop-application" && x.State != procedure.NotBegun })
+	})
 }
 
 // story is one line with every phase and a mark of how far it is.
