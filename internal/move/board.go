@@ -23,7 +23,6 @@ type progress struct {
 	busy     time.Duration // spent in ranges, all sessions added up
 	began    time.Time     // of the first range in this process
 	last     time.Time     // of the last range that came in
-	captured int64
 	replayed int64
 	backlog  int64
 	lag      time.Duration

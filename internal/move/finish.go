@@ -39,11 +39,13 @@ func (m *Move) proveConstraints(ctx context.Context) error {
 	})
 }
 
-// clearAway removes capture at the source and the book at the target. The gate stays: nobody writes to the old source by
-// mistake. Again: does nothing.
+// clearAway removes capture and gate at the source and the book at the target: nothing of ours is left. Again: does nothing.
 func (m *Move) clearAway(ctx context.Context) error {
+	if err := m.reopenSource(ctx); err != nil {
+		return err
+	}
 	if err := m.removeCapture(ctx); err != nil {
 		return err
 	}
-	return m.releaseTarget(ctx)
+	return m.release(ctx)
 }

@@ -76,7 +76,7 @@ func (m *Move) actions() procedure.Actions {
 		"translate":       {Do: m.translateTables},
 		"accept-findings": {Do: m.acceptFindings, Tell: m.tellFindings},
 
-		"shut-target":     {Do: m.shutTarget, Undo: m.releaseTarget},
+		"shut-target":     {Do: m.shutTarget, Undo: m.release},
 		"create-tables":   {Do: m.createTables, Undo: m.dropTables},
 		"install-capture": {Do: m.installCapture, Undo: m.removeCapture},
 

@@ -30,11 +30,17 @@ func (m *Move) shutTarget(ctx context.Context) error {
 	return err
 }
 
-// releaseTarget takes the book away.
-func (m *Move) releaseTarget(ctx context.Context) error {
-	target, err := m.target(ctx)
+// release takes the book at the target away, and what a gate or a capture left at the source for all tables together.
+// Again: does nothing.
+func (m *Move) release(ctx context.Context) error {
+	source, target, err := m.both(ctx)
 	if err != nil {
 		return err
+	}
+	if source.Capturer != nil {
+		if err := source.Capturer.Finish(ctx); err != nil {
+			return err
+		}
 	}
 	return target.Ledger.Drop(ctx)
 }
@@ -194,8 +200,5 @@ func (m *Move) removeCapture(ctx context.Context) error {
 		}
 		failpoint.Hit("capture.remove.after")
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return source.Capturer.Finish(ctx)
+	return errors.Join(errs...)
 }

@@ -28,6 +28,7 @@ type proof struct {
 	Level     Level     `json:"level"`
 	At        time.Time `json:"at"`
 	Seconds   float64   `json:"seconds"`
+	Rows      uint64    `json:"rows"` // at the target, when they were compared
 	SourceSum string    `json:"source_sum,omitempty"`
 	TargetSum string    `json:"target_sum,omitempty"`
 	Compared  int       `json:"compared,omitempty"` // changed keys compared in the downtime
@@ -226,13 +227,13 @@ func (m *Move) prove(ctx context.Context, t *table) (proof, error) {
 	}
 	found, compared, err := verify.Remainder(ctx, p, shown)
 	result := newProof(t, t.level, verify.Tally{Differing: found}, began)
-	result.Compared, result.SourceSum, result.TargetSum = compared, live.SourceSum, live.TargetSum
+	result.Compared, result.Rows, result.SourceSum, result.TargetSum = compared, live.Rows, live.SourceSum, live.TargetSum
 	return result, err
 }
 
 func newProof(t *table, level Level, tally verify.Tally, began time.Time) proof {
 	p := proof{
-		Verdict: Equal, Level: level, At: time.Now().UTC(), Seconds: time.Since(began).Seconds(), More: tally.More,
+		Verdict: Equal, Level: level, At: time.Now().UTC(), Seconds: time.Since(began).Seconds(), More: tally.More, Rows: tally.Target.Rows,
 		SourceSum: tally.Source.String(), TargetSum: tally.Target.String(),
 	}
 	if !tally.Equal() {

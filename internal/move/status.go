@@ -53,7 +53,7 @@ func (t *Totals) add(row TableStatus) {
 func (m *Move) tableStatus(ctx context.Context, t *table, now time.Time) TableStatus {
 	p, _ := m.board.of(t.name)
 	row := TableStatus{
-		Name: t.name, Class: t.class, Stage: p.stage, Rows: p.rows, EstimatedRows: t.source.Rows, Captured: p.captured,
+		Name: t.name, Class: t.class, Stage: p.stage, Rows: p.rows, EstimatedRows: t.source.Rows, Captured: p.replayed + p.backlog,
 		Replayed: p.replayed, Backlog: p.backlog, LagSeconds: p.lag.Seconds(),
 	}
 	if !p.began.IsZero() {

@@ -108,7 +108,7 @@ var finishPhase = procedure.Phase{
 		{Name: "prove-constraints",
 			Does: "Foreign keys and checks are proven by the target itself for the rows that were moved."},
 		{Name: "remove-capture",
-			Does: "Nothing of ours is left at the target, and at the source nothing but, where it was asked for, the gate."},
+			Does: "Nothing of ours is left on either side: no record, no trigger, no gate and no ledger."},
 		{Name: "report",
 			Does: "The report of the move is written."},
 	},

@@ -302,32 +302,34 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	return err
 }
 
-// measure keeps the board's picture of one table's replay, once a second.
+// measure keeps the board's picture of one table's replay, once a second and when it ends.
 func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
 	kept := int64(0)
-	for {
-		source, err := m.source(ctx)
-		if err != nil {
-			return
-		}
-		backlog, err := source.Recorder.Backlog(ctx, t.source)
-		replayed := running.Replayed.Load()
-		if err == nil {
-			m.board.change(t.name, func(p *progress) {
-				p.backlog, p.lag, p.replayed, p.captured = backlog.Entries, backlog.Oldest, replayed, replayed+backlog.Entries
-			})
-		}
-		if replayed > kept {
-			if err := m.state.Add(context.WithoutCancel(ctx), state.Count{Table: t.number, Name: countReplayed, By: replayed - kept}); err == nil {
-				kept = replayed
-			}
-		}
+	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-			return
+			ended = true
 		case <-time.After(time.Second):
 		}
+		kept = m.measureOnce(context.WithoutCancel(ctx), t, running.Replayed.Load(), kept)
 	}
+}
+
+// measureOnce counts what was replayed beyond what is kept, shows it, and returns what is kept now.
+func (m *Move) measureOnce(ctx context.Context, t *table, replayed, kept int64) int64 {
+	if source, err := m.source(ctx); err == nil {
+		if backlog, err := source.Recorder.Backlog(ctx, t.source); err == nil {
+			m.board.change(t.name, func(p *progress) { p.backlog, p.lag = backlog.Entries, backlog.Oldest })
+		}
+	}
+	if replayed == kept {
+		return kept
+	}
+	m.board.change(t.name, func(p *progress) { p.replayed += replayed - kept })
+	if err := m.state.Add(ctx, state.Count{Table: t.number, Name: countReplayed, By: replayed - kept}); err != nil {
+		m.log.Warn("counters were not kept", "table", t.name, "error", err)
+	}
+	return replayed
 }
 
 // replayReady returns when every uptime table has been loaded and followed to the end of its record once.
