@@ -92,13 +92,11 @@ func (s *State) Close() error {
 
 func (s *State) open() error {
 	path := filepath.Join(s.dir, File)
-	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+	if err := s.connect(); err != nil {
+		return err
 	}
-	s.db = db
 	var app, form int64
-	err = s.query(`SELECT a.application_id, v.user_version FROM pragma_application_id a, pragma_user_version v`, nil,
+	err := s.query(`SELECT a.application_id, v.user_version FROM pragma_application_id a, pragma_user_version v`, nil,
 		func(row *sqlite3.Stmt) error {
 			app, form = row.ColumnInt64(0), row.ColumnInt64(1)
 			return nil
@@ -122,6 +120,16 @@ func (s *State) open() error {
 		return fmt.Errorf("%s is a database of something else, not a state of whimbrel; move it away", path)
 	}
 	return s.prepare(tables == 0)
+}
+
+func (s *State) connect() error {
+	path := filepath.Join(s.dir, File)
+	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	s.db = db
+	return nil
 }
 
 // prepare sets the file to survive kill -9 and power loss, and makes the tables in a fresh file.
