@@ -33,7 +33,7 @@ func TestLossesCountWhenValuesAreThere(t *testing.T) {
 		want   driver.Level // empty: no finding
 		detail string
 	}{
-		{"nobody looked", date, nil, driver.Lossy, "nobody looked whether there are such values"},
+		{"nobody looked", date, nil, driver.Note, "nobody looked whether there are such values"},
 		{"looked, nothing", date, Facts{name("t"): nil}, "", ""},
 		{"another column", date, Facts{name("t"): {{Column: "night", What: driver.ZeroDate, Count: 1}}}, "", ""},
 		{"none after all", date, Facts{name("t"): {{Column: "day", What: driver.ZeroDate}}}, "", ""},

@@ -38,7 +38,7 @@ type Loss struct {
 const LargestValue = 64 << 20
 
 // Losses judges losses by what surveys found: one that depends on values counts when they were found, with how many rows
-// and the key of one, or when nobody looked. Largest is the longest value the target holds, 0 when it has no limit.
+// and the key of one; where nobody looked it is told and neither forbids nor asks. Largest is the longest value the target holds, 0 when it has no limit.
 func Losses(losses []Loss, facts Facts, largest int64) []Finding {
 	var found []Finding
 	for _, l := range losses {
@@ -54,7 +54,8 @@ func Losses(losses []Loss, facts Facts, largest int64) []Finding {
 			case facts.Surveyed(l.Table):
 				continue
 			default:
-				f.Rule, f.Detail = string(l.Unless[0]), "nobody looked whether there are such values"
+				f.Rule, f.Level, f.Detail = string(l.Unless[0]), driver.Note, "nobody looked whether there are such values"
+				f.Do = "A row that has one will stop its table: rehearse the move first."
 			}
 		}
 		found = append(found, f)

@@ -149,7 +149,7 @@ func (t *translator) findSigned() {
 	}
 	for _, p := range t.plan.Pairs {
 		for _, c := range p.Source.Columns {
-			if c.Identity.Kind != schema.None && c.Type.Kind == row.Int && c.Type.Unsigned && c.Type.Precision == 64 {
+			if t.identity(p, c).Kind != schema.None && c.Type.Kind == row.Int && c.Type.Unsigned && c.Type.Precision == 64 {
 				t.signed[columnName{p.Source.Name, c.Name}] = true
 			}
 		}
@@ -229,7 +229,7 @@ func (t *translator) foreignDefault(p *Pair, c *schema.Column) *schema.Default {
 		f.Message = "has a default that is no date and is left out"
 	case d.Kind == schema.RandomUUID && !t.has(driver.RandomUUIDs):
 		f.Message = "has a default that makes a new UUID, which the target can not"
-	case d.Kind == schema.Expression && c.Identity.Kind == schema.None:
+	case d.Kind == schema.Expression && t.identity(p, c).Kind == schema.None:
 		f.Message = "has a default in the source's own words, which is left out"
 	case d.Kind == schema.Expression:
 		return nil // the words of its generator
@@ -257,7 +257,8 @@ func sayable(k row.Kind, literal string) bool {
 func (t *translator) identities(p *Pair) {
 	only := t.onlyIdentity(p)
 	for i, c := range p.Source.Columns {
-		if c.Identity.Kind == schema.None || t.same {
+		id := t.identity(p, c)
+		if id.Kind == schema.None || t.same {
 			continue
 		}
 		made := p.Target.Columns[i]
@@ -270,12 +271,15 @@ func (t *translator) identities(p *Pair) {
 			continue
 		}
 		made.Default = nil
-		made.Identity = schema.Identity{Kind: c.Identity.Kind, Start: c.Identity.Start, Increment: c.Identity.Increment}
-		if c.Identity.Kind == schema.Always && !t.has(driver.IdentityAlways) {
+		made.Identity = schema.Identity{Kind: id.Kind, Start: id.Start, Increment: id.Increment}
+		if c.Identity.Kind == schema.None {
+			t.plan.became[id.Sequence] = driver.Generator{Table: p.Target.Name, Column: c.Name}
+		}
+		if id.Kind == schema.Always && !t.has(driver.IdentityAlways) {
 			made.Identity.Kind = schema.ByDefault
 			lose(driver.Note, "takes explicit values at the target, where its generator does not insist", "")
 		}
-		if c.Identity.Increment != 0 && c.Identity.Increment != 1 && !t.has(driver.IdentitySteps) {
+		if id.Increment != 0 && id.Increment != 1 && !t.has(driver.IdentitySteps) {
 			made.Identity.Increment = 1
 			lose(driver.Lossy, "counts in steps at the source and by one at the target",
 				"Accept it if nothing depends on the steps.")
@@ -292,7 +296,7 @@ func (t *translator) onlyIdentity(p *Pair) string {
 	only := ""
 	for i, c := range p.Source.Columns {
 		switch {
-		case c.Identity.Kind == schema.None || p.Target.Columns[i].Type.Kind != row.Int:
+		case t.identity(p, c).Kind == schema.None || p.Target.Columns[i].Type.Kind != row.Int:
 		case leads(p.Target, c.Name):
 			return c.Name
 		case only == "":

@@ -98,7 +98,7 @@ func classOf(t schema.Type) class {
 	case row.Bool:
 		return boolean
 	case row.Int, row.Decimal, row.Float32, row.Float64:
-		if t.Binary {
+		if textual := strings.ToUpper(t.Raw); strings.Contains(textual, "TEXT") || strings.Contains(textual, "CHAR") {
 			return opaque // a number that the product keeps as text, and compares as such
 		}
 		return numeric

@@ -69,6 +69,13 @@ func (t *translator) actions(p *Pair, k, made *schema.ForeignKey, object string)
 		t.find(p, check.Finding{Rule: "foreign-key", Level: driver.Lossy, Object: object, Message: message, Do: do})
 	}
 	for _, a := range []*schema.Action{&made.OnDelete, &made.OnUpdate} {
+		if *a == schema.SetNull && slices.ContainsFunc(made.Columns, func(n string) bool { return !p.Target.Column(n).Null }) {
+			*a = schema.NoAction // setting NULL where none may be is an error too, and some products take no such key
+			t.find(p, check.Finding{
+				Rule: "foreign-key", Level: driver.Note, Object: object,
+				Message: "refuses at the target what at the source fails, since its column takes no NULL",
+			})
+		}
 		if *a == schema.SetDefault && !t.has(driver.SetDefaultForeign) {
 			*a = schema.NoAction
 			lose("refuses at the target what at the source sets the default", "Let the application set it.")

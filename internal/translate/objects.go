@@ -46,6 +46,10 @@ func (t *translator) sequences() {
 			}
 			continue
 		}
+		if users := t.users(s); !t.same && len(users) == 1 {
+			t.drawn[users[0]] = s // it becomes the generator of this column
+			continue
+		}
 		if !t.same {
 			t.findings = append(t.findings, check.Finding{
 				Rule: "sequence", Level: driver.Lossy, Object: object,
@@ -60,6 +64,42 @@ func (t *translator) sequences() {
 		t.plan.Sequences = append(t.plan.Sequences, &made)
 		t.plan.moved[s.Name] = made.Name
 	}
+}
+
+// users are the moved columns of integers whose default draws from a free generator.
+func (t *translator) users(s *schema.Sequence) (all []columnName) {
+	for _, table := range t.source.Tables {
+		if t.Moved != nil && !t.Moved(table.Name) {
+			continue
+		}
+		for _, c := range table.Columns {
+			if d := c.Default; d != nil && d.Kind == schema.Expression && c.Identity.Kind == schema.None && draws(d.Text, s.Name) {
+				all = append(all, columnName{table.Name, c.Name})
+			}
+		}
+	}
+	return all
+}
+
+// draws reports whether an expression is nothing but the next value of this generator: nextval('s.name'::regclass) and
+// nextval(`s`.`name`) are how the products that have generators of their own write it.
+func draws(expression string, name schema.Name) bool {
+	inner, call := strings.CutPrefix(strings.ToLower(expression), "nextval(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	if !call || !closed {
+		return false
+	}
+	inner = strings.TrimSuffix(inner, "::regclass")
+	inner = strings.NewReplacer("'", "", `"`, "", "`", "").Replace(inner)
+	return inner == strings.ToLower(name.String()) || inner == strings.ToLower(name.Name)
+}
+
+// identity is what gives a column of the source its numbers: its own generator, or a free one that it alone draws from.
+func (t *translator) identity(p *Pair, c *schema.Column) schema.Identity {
+	if s := t.drawn[columnName{p.Source.Name, c.Name}]; s != nil {
+		return schema.Identity{Kind: schema.ByDefault, Sequence: s.Name, Start: s.Start, Increment: s.Increment}
+	}
+	return c.Identity
 }
 
 // owner is the identity column a generator belongs to, nil for a free one.

@@ -35,7 +35,11 @@ type Plan struct {
 	Losses    []check.Loss       // what the columns' types lose, judged by facts or not
 
 	quote func(string) string
-	moved map[schema.Name]schema.Name // generators that are objects of their own: the source's name and the target's
+
+	// Generators that are objects of their own at the source, by name: those that are ones at the target too, with their
+	// name there, and those that became a column's.
+	moved  map[schema.Name]schema.Name
+	became map[schema.Name]driver.Generator
 }
 
 // Pair is one table on both sides.
@@ -70,7 +74,8 @@ func (p *Plan) Source(whole *schema.Schema) *schema.Schema {
 		part.Tables = append(part.Tables, q.Source)
 	}
 	for _, s := range whole.Sequences {
-		if _, moved := p.moved[s.Name]; moved || p.Pair(s.Owner) != nil {
+		_, moved := p.moved[s.Name]
+		if _, became := p.became[s.Name]; moved || became || p.Pair(s.Owner) != nil {
 			part.Sequences = append(part.Sequences, s)
 		}
 	}
@@ -96,6 +101,10 @@ func (p *Plan) Generator(g driver.Generator) (driver.Generator, bool) {
 		}
 		g.Table, g.Sequence = q.Target.Name, c.Identity.Sequence
 		return g, true
+	}
+	if of, became := p.became[g.Sequence]; became {
+		of.Next = g.Next
+		return of, true
 	}
 	name, moved := p.moved[g.Sequence]
 	g.Sequence = name
@@ -129,8 +138,9 @@ type translator struct {
 	keys     map[*schema.Key]*schema.Key // the source's keys and what became of them
 	prefixed map[*schema.Column]bool     // target columns that an index can take the beginning of only
 
-	referenced map[columnName]bool // the source's columns that a foreign key points to
-	signed     map[columnName]bool // unsigned columns that get a signed type, so that they can draw from a generator
+	referenced map[columnName]bool             // the source's columns that a foreign key points to
+	drawn      map[columnName]*schema.Sequence // columns that alone draw from a free generator
+	signed     map[columnName]bool             // unsigned columns that get a signed type, so that they can draw from a generator
 }
 
 // columnName names a column of the source.
@@ -147,10 +157,10 @@ func Translate(
 ) (*Plan, []check.Finding) {
 	t := &translator{
 		Options: o, from: from, to: to, src: src, dst: dst, same: from.Product == to.Product, source: source,
-		plan:  &Plan{quote: dst.Quote, moved: map[schema.Name]schema.Name{}},
+		plan:  &Plan{quote: dst.Quote, moved: map[schema.Name]schema.Name{}, became: map[schema.Name]driver.Generator{}},
 		pairs: map[schema.Name]*Pair{}, names: newNames(to.Limits),
 		keys: map[*schema.Key]*schema.Key{}, prefixed: map[*schema.Column]bool{},
-		referenced: map[columnName]bool{},
+		referenced: map[columnName]bool{}, drawn: map[columnName]*schema.Sequence{},
 	}
 	t.mapSchemas()
 	t.types()
