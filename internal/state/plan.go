@@ -13,7 +13,7 @@ import (
 )
 
 // SavePlan keeps the ranges of a table in one transaction: all of them, or, after an error or a crash, what was there
-// before. It returns how many there are. Again: replaces the plan.
+// before. It returns how many there are. Other calls wait meanwhile, and ranges may make none. Again: replaces the plan.
 func (s *State) SavePlan(ctx context.Context, table int, ranges iter.Seq2[row.Range, error]) (count int, err error) {
 	err = s.with(ctx, fmt.Sprintf("keep the ranges of table %d", table), func() error {
 		return s.write(func() error {
