@@ -23,8 +23,9 @@ var patience = driver.Wait{Lock: time.Second, Settled: 2 * time.Second}
 
 // user is a person's session beside ours.
 type user struct {
-	t    testing.TB
-	conn *pgconn.PgConn
+	t       testing.TB
+	conn    *pgconn.PgConn
+	address string
 }
 
 func login(t testing.TB, address string) *user {
@@ -34,7 +35,7 @@ func login(t testing.TB, address string) *user {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return &user{t, conn}
+	return &user{t, conn, address}
 }
 
 func (u *user) try(sql string) error {

@@ -5,7 +5,8 @@ SELECT DISTINCT CASE WHEN l.pid IS NULL THEN 'prepared transaction ' || coalesce
 	END AS holder
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
+LEFT JOIN (SELECT x.virtualtransaction, q.gid FROM pg_locks x JOIN pg_prepared_xacts q ON x.transactionid = q.transaction
+	WHERE x.locktype = 'transactionid' AND x.pid IS NULL) AS p ON l.pid IS NULL AND p.virtualtransaction = l.virtualtransaction
 WHERE l.locktype = 'relation' AND l.granted
 	AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 	AND l.relation IN (
