@@ -60,7 +60,10 @@ func (s *session) replay(d driver.Delta) error {
 	if err := s.removeKeys(d.Table, keyColumns(columns, d.Shape.Key), d.Keys); err != nil {
 		return err
 	}
-	displaced := &displacedRows{table: d.Table, keys: keyColumns(columns, d.Shape.Key)}
+	displaced, err := s.displacing(d.Table, keyColumns(columns, d.Shape.Key))
+	if err != nil {
+		return err
+	}
 	if err := s.writeImages(d, columns, displaced); err != nil {
 		return err
 	}
@@ -123,10 +126,28 @@ func (s *session) writeImages(d driver.Delta, columns []column, displaced *displ
 
 // displacedRows collects the keys of rows that REPLACE removes.
 type displacedRows struct {
-	table *schema.Table
-	keys  []column
-	found [][]byte
-	err   error
+	table  *schema.Table
+	keys   []column
+	places []int // of the keys' columns in the file's own table
+	found  [][]byte
+	err    error
+}
+
+func (s *session) displacing(t *schema.Table, keys []column) (*displacedRows, error) {
+	var names []string
+	err := s.each(columnsSQL, func(st *sqlite3.Stmt) error {
+		names = append(names, st.ColumnText(0))
+		return nil
+	}, text(t.Name.Name))
+	r := &displacedRows{table: t, keys: keys}
+	for _, k := range keys {
+		at := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, k.name) })
+		if err == nil && at < 0 {
+			err = fmt.Errorf("column %s is not there", k.name)
+		}
+		r.places = append(r.places, at)
+	}
+	return r, err
 }
 
 func (r *displacedRows) note(u sqlite3.PreUpdateData) {
@@ -135,8 +156,7 @@ func (r *displacedRows) note(u sqlite3.PreUpdateData) {
 	}
 	b := row.NewBatch(len(r.keys))
 	for i := range r.keys {
-		at := slices.IndexFunc(r.table.Columns, func(c *schema.Column) bool { return c.Name == r.keys[i].name })
-		old, err := u.Old(at)
+		old, err := u.Old(r.places[i])
 		if err != nil {
 			r.err = fmt.Errorf("read a displaced key: %w", err)
 			return

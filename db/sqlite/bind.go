@@ -35,7 +35,7 @@ func (c *column) bind(st *sqlite3.Stmt, i int, cell []byte) error {
 		return st.BindInt64(i, n)
 	case row.Decimal:
 		if c.affinity != affinityBlob && significant(cell) > exactDigits {
-			return c.refuse("has more digits than a number here keeps")
+			return c.bindLong(st, i, cell)
 		}
 	case row.Float32, row.Float64:
 		return c.bindFloat(st, i, cell)
@@ -69,6 +69,23 @@ func (c *column) bindFloat(st *sqlite3.Stmt, i int, cell []byte) error {
 		}
 	}
 	return st.BindFloat(i, f)
+}
+
+// bindLong gives a decimal of more than 15 digits to a numeric column: as an integer or a float, if one of them is exactly this
+// cell again when it is read.
+func (c *column) bindLong(st *sqlite3.Stmt, i int, cell []byte) error {
+	whole, fraction, _ := bytes.Cut(cell, []byte("."))
+	if n, err := strconv.ParseInt(textOf(whole), 10, 64); err == nil && len(bytes.Trim(fraction, "0")) == 0 {
+		return st.BindInt64(i, n)
+	}
+	f, err := strconv.ParseFloat(textOf(cell), 64)
+	if err == nil {
+		back, ok := row.AppendDecimal(nil, strconv.AppendFloat(nil, f, 'f', -1, 64), c.scale)
+		if ok && bytes.Equal(back, cell) {
+			return st.BindFloat(i, f)
+		}
+	}
+	return c.refuse("has more digits than a number here keeps")
 }
 
 // significant counts a decimal's digits without the zeros before and after; 0 for NaN and the infinities.

@@ -245,6 +245,10 @@ func (c capturer) Settle(ctx context.Context, _ []*schema.Table, w driver.Wait) 
 // lockOnce holds the write lock for the moment that fn takes and writes nothing. Who else has the file open is named when the
 // lock is not had.
 func (d *database) lockOnce(ctx context.Context, wait time.Duration, fn func(*session) error) error {
+	if err := d.turn(ctx); err != nil {
+		return err
+	}
+	defer d.done()
 	s, err := d.take(ctx, d.control)
 	if err != nil {
 		return err
@@ -253,7 +257,6 @@ func (d *database) lockOnce(ctx context.Context, wait time.Duration, fn func(*se
 	if err := d.begin(ctx, s, orWait(wait)); err != nil {
 		return d.withOpeners(err)
 	}
-	defer d.done()
 	err = fn(s)
 	_ = s.end()
 	return err

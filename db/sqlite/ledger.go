@@ -76,7 +76,7 @@ func (l ledger) TakeOver(ctx context.Context) (int64, error) {
 		return s.one("SELECT epoch FROM whimbrel_target_epoch", func(st *sqlite3.Stmt) { epoch = st.ColumnInt64(0) })
 	})
 	if err != nil {
-		return 0, fmt.Errorf("take over the target: %w", err)
+		return 0, fmt.Errorf("take over the target: %w", l.d.withOpeners(err))
 	}
 	return epoch, nil
 }

@@ -18,16 +18,19 @@ type loader struct{ d *database }
 // long as another range of ours is on its way in.
 func (l loader) Load(ctx context.Context, in driver.Intake) (driver.Load, error) {
 	ctx = context.WithValue(ctx, creating{}, true)
+	if err := l.d.turn(ctx); err != nil {
+		return nil, fmt.Errorf("load %s: %w", in.Table.Name, err)
+	}
 	s, err := l.d.take(ctx, l.d.work)
 	if err != nil {
+		l.d.done()
 		return nil, fmt.Errorf("load %s: %w", in.Table.Name, err)
 	}
 	ld := &load{d: l.d, s: s, in: in, columns: columnsOf(in.Shape)}
-	if err := l.d.begin(ctx, s, lockWait); err != nil {
-		l.d.give(s)
-		return nil, fmt.Errorf("load %s: %w", in.Table.Name, err)
+	if err = l.d.begin(ctx, s, lockWait); err == nil {
+		err = ld.open()
 	}
-	if err := ld.open(); err != nil {
+	if err != nil {
 		_ = ld.Close()
 		return nil, fmt.Errorf("load %s range %d: %w", in.Table.Name, in.Range.Number, because(ctx, err))
 	}

@@ -224,10 +224,13 @@ func (r *receipt) Forget(ctx context.Context, n int64) error {
 }
 
 func (r *receipt) forget(ctx context.Context, n int64) error {
-	if err := r.d.begin(ctx, r.s, lockWait); err != nil {
+	if err := r.d.turn(ctx); err != nil {
 		return err
 	}
 	defer r.d.done()
+	if err := r.d.begin(ctx, r.s, lockWait); err != nil {
+		return err
+	}
 	if err := r.strike(n); err != nil {
 		_ = r.s.end()
 		return err

@@ -78,7 +78,7 @@ type session struct {
 // setUp is what every session of ours is: nothing of the application's fires or is checked, and a commit is durable.
 // The library's own defaults are the opposite for foreign keys and recursive triggers.
 const setUp = `PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA ignore_check_constraints = ON;
-PRAGMA synchronous = FULL; PRAGMA trusted_schema = ON; PRAGMA temp_store = MEMORY;`
+PRAGMA synchronous = FULL; PRAGMA trusted_schema = ON;`
 
 func (d *database) connect(ctx context.Context) (*session, error) {
 	name, flags := d.path, sqlite3.OPEN_READWRITE
@@ -222,6 +222,10 @@ func (s *session) end() error {
 // write runs fn in one BEGIN IMMEDIATE on a session of the bookkeeping pool and commits it, durably.
 func (d *database) write(ctx context.Context, wait time.Duration, fn func(*session) error) error {
 	ctx = context.WithValue(ctx, creating{}, true)
+	if err := d.turn(ctx); err != nil {
+		return err
+	}
+	defer d.done()
 	s, err := d.take(ctx, d.control)
 	if err != nil {
 		return err
@@ -230,7 +234,6 @@ func (d *database) write(ctx context.Context, wait time.Duration, fn func(*sessi
 	if err := d.begin(ctx, s, wait); err != nil {
 		return err
 	}
-	defer d.done()
 	if err := fn(s); err != nil {
 		_ = s.end()
 		return because(ctx, err)
@@ -238,27 +241,31 @@ func (d *database) write(ctx context.Context, wait time.Duration, fn func(*sessi
 	return s.commit(ctx)
 }
 
-// begin takes the token and then the file's write lock, for which it waits at most wait.
-func (d *database) begin(ctx context.Context, s *session, wait time.Duration) error {
+// turn waits for this process's turn to write. It is taken before a session is, so that those who wait hold none.
+func (d *database) turn(ctx context.Context) error {
 	select {
 	case <-d.writing:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// done ends the turn.
+func (d *database) done() { d.writing <- struct{}{} }
+
+// begin takes the file's write lock, for which it waits at most wait. The caller has the turn.
+func (d *database) begin(ctx context.Context, s *session, wait time.Duration) error {
 	err := s.conn.BusyTimeout(wait)
 	if err == nil {
 		err = s.conn.Exec("BEGIN IMMEDIATE")
 	}
 	_ = s.conn.BusyTimeout(lockWait)
 	if err != nil {
-		d.done()
 		return because(ctx, fmt.Errorf("begin to write %s: %w", d.path, err))
 	}
 	return nil
 }
-
-// done gives the token back.
-func (d *database) done() { d.writing <- struct{}{} }
 
 // commit ends a writing transaction. A commit that is refused because of a lock was not made; one that fails otherwise
 // may have been.

@@ -160,23 +160,39 @@ func (p *prober) judge(x stretch) (float64, bool, error) {
 	return count, nearKeys*whole/max(head, tail) >= 4*nearKeys, nil
 }
 
-// middle returns a key inside a stretch, nil when there is none but its end.
+// middle returns a key inside a stretch, nil when there is none but its end. Each probe has one bound below and one above, so
+// that the index is entered at the bound and not walked to it; whether what was found lies on the right side of the other
+// end is asked of SQLite, for that one row.
 func (p *prober) middle(x stretch) (probe, error) {
 	c := p.axis(x)
 	at := append(append(probe{}, x.after[:c]...), p.half(c, x))
-	inside := rowValue(p.keys) + " > " + marks(1, len(p.keys)) + " AND " + rowValue(p.keys) + " < " + marks(len(p.keys)+1, len(p.keys))
-	half := rowValue(p.keys[:c+1])
-	bounds := []probe{x.after, x.upto, at}
-	for _, side := range [...][2]string{{" > ", "ASC"}, {" <= ", "DESC"}} {
-		found, err := p.find(inside+" AND "+half+side[0]+marks(2*len(p.keys)+1, c+1), side[1], bounds)
+	half, all := rowValue(p.keys[:c+1]), rowValue(p.keys)
+	for _, side := range [...]struct {
+		below, above, order string
+		from, to            probe
+	}{{half + " > ", all + " < ", "ASC", at, x.upto}, {half + " <= ", all + " > ", "DESC", at, x.after}} {
+		where := side.below + marks(1, c+1) + " AND " + side.above + marks(c+2, len(p.keys))
+		found, err := p.find(where, side.order, []probe{side.from, side.to})
 		if err != nil {
 			return nil, err
 		}
-		if len(found) > 0 {
-			return found[0], nil
+		if len(found) == 0 {
+			continue
+		}
+		inside, err := p.inside(found[0], x)
+		if err != nil || inside {
+			return found[0], err
 		}
 	}
 	return nil, nil
+}
+
+// inside reports whether a key lies strictly between the ends of a stretch, by the column's own order.
+func (p *prober) inside(k probe, x stretch) (bool, error) {
+	n := len(p.keys)
+	found, err := p.find(rowValue(p.keys)+" = "+marks(1, n)+" AND "+rowValue(p.keys)+" > "+marks(n+1, n)+" AND "+
+		rowValue(p.keys)+" < "+marks(2*n+1, n), "ASC", []probe{k, x.after, x.upto})
+	return len(found) > 0, err
 }
 
 // axis is the first key column in which the ends of a stretch differ.
@@ -262,8 +278,14 @@ func (p *prober) shared(c int, x stretch) int {
 }
 
 func (p *prober) fold(c int, b []byte) []byte {
-	if p.folded[c] {
-		return bytes.ToLower(b)
+	if !p.folded[c] {
+		return b
+	}
+	b = bytes.Clone(b)
+	for i, d := range b {
+		if d >= 'A' && d <= 'Z' { // NOCASE knows these 26 only
+			b[i] = d + 'a' - 'A'
+		}
 	}
 	return b
 }
