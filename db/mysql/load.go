@@ -178,6 +178,11 @@ func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) 
 	if err != nil {
 		return err
 	}
+	return k.whole(ctx, s, b, stored, int64(b.Len()))
+}
+
+// whole returns an error unless the last statement stored all rows as they were sent.
+func (k *sink) whole(ctx context.Context, s *session, b *row.Batch, stored, sent int64) error {
 	warnings, err := s.row(ctx, "SELECT @@warning_count")
 	if err != nil {
 		return err
@@ -185,8 +190,8 @@ func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) 
 	if warnings[0] != "0" {
 		return k.warning(ctx, s, b)
 	}
-	if stored != int64(b.Len()) {
-		return fmt.Errorf("%d rows were sent and %d stored", b.Len(), stored)
+	if stored != sent {
+		return fmt.Errorf("%d rows were sent and %d stored", sent, stored)
 	}
 	return nil
 }
@@ -240,8 +245,8 @@ func (k *sink) insert(ctx context.Context, d *database, s *session, b *row.Batch
 			return nil
 		}
 		stored, err := s.exec(ctx, string(sql))
-		if err == nil && stored != rows {
-			err = fmt.Errorf("%d rows were sent and %d stored", rows, stored)
+		if err == nil {
+			err = k.whole(ctx, s, b, stored, rows)
 		}
 		sql, rows = append(sql[:0], head...), 0
 		return err

@@ -23,13 +23,9 @@ func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``"
 // Quote writes an identifier.
 func (dialect) Quote(name string) string { return quote(name) }
 
-// quoteText writes a string literal that means the same under every sql_mode: a text with a backslash, and whatever is
-// not plain, is written in hexadecimal.
+// quoteText writes a string literal for our own sessions, which have backslash escapes on.
 func quoteText(s string) string {
-	if strings.ContainsAny(s, "\\\x00") {
-		return "_utf8mb4 x'" + hex.EncodeToString([]byte(s)) + "'"
-	}
-	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	return "'" + strings.NewReplacer("'", "''", "\\", "\\\\", "\x00", "\\0").Replace(s) + "'"
 }
 
 func (d dialect) name(n schema.Name) string {
