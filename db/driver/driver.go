@@ -106,6 +106,9 @@ type Executor interface {
 	// Execute runs one statement, in its own transaction where the product needs none of its own. Again: runs it again; the
 	// dialect's statements are made so that a repeated one does nothing or fails with Classify's Exists or Missing.
 	Execute(ctx context.Context, s Statement) error
+	// Look runs a query that a dialect planned and returns its rows for people: cells as the product writes them, NULL as
+	// "NULL" or empty. Again: looks again.
+	Look(ctx context.Context, s Statement) ([][]string, error)
 }
 
 // Inspector reads the catalog.

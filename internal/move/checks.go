@@ -101,6 +101,11 @@ func (m *Move) translateTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	broken, err := m.findOrphans(ctx, e)
+	if err != nil {
+		return err
+	}
+	found = append(found, broken...)
 	if err := m.keep(ctx, "translate", found); err != nil {
 		return err
 	}

@@ -203,7 +203,7 @@ func (m *Move) addConstraints(ctx context.Context) error {
 			}
 			failpoint.Hit("constraint.add.after")
 		}
-		return nil
+		return m.proveParents(ctx, t)
 	})
 }
 

@@ -214,6 +214,10 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 	if _, found, err = m.translate(ctx, e); err != nil {
 		return nil, err
 	}
+	all = append(all, found...)
+	if found, err = m.findOrphans(ctx, e); err != nil {
+		return nil, err
+	}
 	return check.Sort(append(all, found...)), nil
 }
 
