@@ -103,9 +103,7 @@ func (l *live) checkKilled(m *move) {
 	if m.largest > mebibytes<<20 {
 		l.t.Errorf("a process had %d MiB resident", m.largest>>20)
 	}
-	for _, at := range []string{l.source, l.target} {
-		clean(l.t, at)
-	}
+	l.leftovers()
 	l.goOn()
 }
 

@@ -92,7 +92,9 @@ func (s sample) move(t *testing.T, dir, target string) {
 	if total < 10_000 {
 		t.Errorf("only %d rows were there to move", total)
 	}
-	clean(t, l.target)
+	if left := ours(t, l.target); len(left) > 0 {
+		t.Errorf("left at the target: %q", left)
+	}
 	t.Logf("samples of %s: %d tables, %d rows, %d MiB", s.name, len(v.Rows), total, m.largest>>20)
 }
 

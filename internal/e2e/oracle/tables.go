@@ -108,7 +108,7 @@ const (
   UNION SELECT 'foreign '||c.relname||'('||(SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(f.conkey) WITH ORDINALITY k(att,n) JOIN pg_attribute a ON a.attrelid=f.conrelid AND a.attnum=k.att)
    ||') to '||p.relname||'('||(SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(f.confkey) WITH ORDINALITY k(att,n) JOIN pg_attribute a ON a.attrelid=f.confrelid AND a.attnum=k.att)
    ||') delete '||CASE f.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'NO ACTION' END
-   FROM pg_constraint f JOIN pg_class c ON c.oid=f.conrelid JOIN pg_class p ON p.oid=f.confrelid WHERE f.contype='f' AND f.convalidated AND f.conparentid=0) s`
+   FROM pg_constraint f JOIN pg_class c ON c.oid=f.conrelid JOIN pg_class p ON p.oid=f.confrelid WHERE f.contype='f' AND f.conparentid=0) s`
 	mariadbLinks = `WITH i AS (SELECT table_name t, MAX(non_unique) n, index_name x, GROUP_CONCAT(column_name ORDER BY seq_in_index) cols, MAX(sub_part) p
   FROM information_schema.statistics WHERE table_schema=DATABASE() GROUP BY table_name, index_name)
  SELECT HEX(CONVERT(x USING utf8mb4)) FROM (

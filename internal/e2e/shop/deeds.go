@@ -151,7 +151,7 @@ func (s *session) changeLine(ctx context.Context) error {
 	case 1:
 		_, err = s.exec(ctx, "INSERT INTO order_line (order_id, line_no, sku, quantity, price) VALUES (?, ?, 'extra', 1, 9.99)", id, 4+s.rng.IntN(6))
 	default:
-		_, err = s.exec(ctx, "UPDATE order_line SET quantity = ?, price = price + 0.01 WHERE order_id = ? AND line_no <= ?", 1+s.rng.IntN(9), id, 1+s.rng.IntN(3))
+		_, err = s.exec(ctx, "UPDATE order_line SET quantity = ?, price = ROUND(price + 0.01, 2) WHERE order_id = ? AND line_no <= ?", 1+s.rng.IntN(9), id, 1+s.rng.IntN(3))
 	}
 	if err != nil {
 		return err

@@ -26,6 +26,9 @@ const (
 // gate is a word in every sentence with which the gate refuses, in all products.
 const gate = "whimbrel"
 
+// Refused reports that an error is the gate's refusal of a write.
+func Refused(err error) bool { return err != nil && judge(err) == refused }
+
 // judge says what an error means. Everything that is not known is unexpected: the application has been disturbed.
 func judge(err error) answer {
 	if err == nil {
@@ -83,7 +86,7 @@ func mariadbAnswer(err *mysql.MySQLError) answer {
 
 func sqliteAnswer(err *sqlite3.Error) answer {
 	switch {
-	case err.ExtendedCode() == sqlite3.CONSTRAINT_TRIGGER:
+	case strings.Contains(strings.ToLower(err.Error()), gate):
 		return refused
 	case err.Code() == sqlite3.CONSTRAINT:
 		return conflict

@@ -20,6 +20,7 @@ type Tally struct {
 	Retried    int64 // after a deadlock, a time-out, a lost session
 	Deeds      map[string]int64
 	Refused    time.Time // when the gate first refused a write; zero when it never did
+	Refusal    string    // and its words
 }
 
 // Run writes until the gate has refused every session, or the context ends. An error means that the application was
@@ -56,7 +57,7 @@ func (t *Tally) add(o Tally) {
 		t.Deeds[k] += n
 	}
 	if t.Refused.IsZero() || !o.Refused.IsZero() && o.Refused.Before(t.Refused) {
-		t.Refused = o.Refused
+		t.Refused, t.Refusal = o.Refused, o.Refusal
 	}
 }
 
@@ -113,7 +114,7 @@ func (s *session) do(ctx context.Context, d deed) (bool, error) {
 	}
 	switch judge(err) {
 	case refused:
-		s.tally.Refused = time.Now()
+		s.tally.Refused, s.tally.Refusal = time.Now(), d.name+": "+err.Error()
 		return true, nil
 	case again:
 		s.tally.Retried++

@@ -136,6 +136,12 @@ func (s *Shop) Rules() []Rule {
 	return rules
 }
 
+// Write writes one row, as the application would.
+func (s *Shop) Write(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "INSERT INTO log_line (at, line) VALUES ('2030-01-01 00:00:00', 'one')")
+	return err
+}
+
 // Fresh opens an account, places an order and logs an event, and fails unless each got a number that was never used.
 func (s *Shop) Fresh(ctx context.Context) error {
 	for _, c := range []struct{ table, insert string }{
