@@ -14,7 +14,7 @@ import (
 const textKind = row.Text
 
 var (
-	constant = regexp.MustCompile(`^(?:B)?'((?:[^'\\]|'')*)'(?:::.*)?$`)
+	constant = regexp.MustCompile(`^(?:B)?'((?:[^']|'')*)'(?:::.*)?$`)
 	numeral  = regexp.MustCompile(`^\(?(-?[0-9]+(?:\.[0-9]+)?)\)?(?:::[a-z ]+(?:\([0-9, ]+\))?)?$`)
 	castTail = regexp.MustCompile(`^[^':()]+(?:\([0-9, ]+\))?[^':()]*$`)
 )
