@@ -171,8 +171,6 @@ func (s *scene) all(d *driver.Database, q driver.Query) []string {
 		}
 		s.check(err)
 	}
-	s.check(c.Durable(s.ctx))
-	s.check(c.Durable(s.ctx))
 	s.check(c.Close())
 	s.check(c.Close())
 	return got
