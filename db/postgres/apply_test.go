@@ -128,8 +128,12 @@ func TestReplayConverges(t *testing.T) {
 		func() string {
 			return fmt.Sprintf("INSERT INTO a VALUES (%d, 'e%d', %d, NULL, NULL) ON CONFLICT (id) DO UPDATE SET a = EXCLUDED.a + 1", id(), id(), id())
 		},
-		func() string { return "BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE a SET id = id + 1000; UPDATE a SET id = id - 999; COMMIT" },
-		func() string { return fmt.Sprintf("UPDATE a SET email = upper(email), a = -coalesce(a, 0) WHERE id = %d", id()) },
+		func() string {
+			return "BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE a SET id = id + 1000; UPDATE a SET id = id - 999; COMMIT"
+		},
+		func() string {
+			return fmt.Sprintf("UPDATE a SET email = upper(email), a = -coalesce(a, 0) WHERE id = %d", id())
+		},
 		func() string { return "DELETE FROM a WHERE id > 55" },
 	}
 	for i := range 400 {

@@ -349,4 +349,3 @@ func TestGapsAreNamed(t *testing.T) {
 		}
 	}
 }
-
