@@ -101,7 +101,7 @@ func keyColumns(s schema.Shape) []keyColumn {
 // of its value and a set by its bits, but compares both with texts as texts.
 func appendBound(dst []byte, t schema.Type, cell []byte) []byte {
 	if len(t.Values) == 0 {
-		return appendLiteral(dst, t, cell)
+		return appendOwn(dst, t, cell)
 	}
 	if !t.Set {
 		return strconv.AppendInt(dst, int64(slices.Index(t.Values, string(cell))+1), 10)
@@ -192,7 +192,17 @@ func appendSame(dst []byte, t schema.Type, cell []byte) []byte {
 	if len(t.Values) > 0 && !t.Set && len(cell) == 0 && !slices.Contains(t.Values, "") {
 		return append(dst, '0')
 	}
-	return appendLiteral(dst, t, cell)
+	return appendOwn(dst, t, cell)
+}
+
+// appendOwn appends a literal in the column's own character set and collation, for which the index is used whatever the
+// text is. A character that the set has not got becomes a question mark, which finds nothing that is asked for.
+func appendOwn(dst []byte, t schema.Type, cell []byte) []byte {
+	if t.Charset == "" || t.Charset == "utf8mb4" || t.Collation == "" {
+		return appendLiteral(dst, t, cell)
+	}
+	dst = appendText(append(dst, "CONVERT("...), cell)
+	return append(dst, " USING "+t.Charset+") COLLATE "+t.Collation...)
 }
 
 // indexOf names the index of a shape's key, empty when it is not known.

@@ -7,6 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
@@ -34,8 +38,10 @@ func spaceOf(t schema.Type) space {
 		return bits{}
 	case t.Kind == row.Bytes:
 		return encoded{raw, raw}
-	case t.Kind == row.UUID || t.Charset == "" && t.Kind == row.Other:
-		return encoded{hexIn, hexOut}
+	case t.Kind == row.UUID && t.Charset == "":
+		return uuids{}
+	case t.Kind == row.Duration, t.Kind == row.Time:
+		return clocked{}
 	case t.Charset != "" && (t.Binary || strings.HasSuffix(t.Collation, "_bin")):
 		return encoded{asciiIn, asciiOut}
 	case t.Charset != "":
@@ -178,25 +184,82 @@ func pad(b []byte, size int) []byte {
 
 func raw(b []byte) []byte { return b }
 
-// hexIn and hexOut take the digits of a UUID or an address for a number, and leave other characters out.
-func hexIn(b []byte) []byte {
-	var digits []byte
-	for _, c := range b {
-		if strings.IndexByte("0123456789abcdef", c|0x20) >= 0 && c != '-' {
-			digits = append(digits, byte(strings.IndexByte("0123456789abcdef", c|0x20))*16)
-		}
+// uuids is MariaDB's uuid type. It orders identifiers of versions 1 to 5 by their segments from the last to the first, so
+// that those made one after the other on one host lie side by side, and the others as they are written.
+type uuids struct{}
+
+func (uuids) middle(low, high []byte) ([]byte, bool) {
+	if len(low) != 36 || len(high) != 36 {
+		return nil, false
 	}
-	return digits
+	swapped := low[14] >= '1' && low[14] <= '5'
+	a, ok := new(big.Int).SetString(segments(low, swapped), 16)
+	b, ok2 := new(big.Int).SetString(segments(high, swapped), 16)
+	if !ok || !ok2 || a.Cmp(b) >= 0 {
+		return nil, false
+	}
+	m := new(big.Int).Add(a, b)
+	digits := m.Rsh(m, 1).FillBytes(make([]byte, 16))
+	var id [16]byte
+	copy(id[:], digits)
+	if swapped {
+		copy(id[10:], digits[:6])
+		copy(id[8:], digits[6:8])
+		copy(id[6:], digits[8:10])
+		copy(id[4:], digits[10:12])
+		copy(id[:4], digits[12:])
+	}
+	text := row.AppendUUID(nil, id)
+	text[14], text[19] = low[14], low[19] // another version would have another order
+	return text, !bytes.Equal(text, low) && !bytes.Equal(text, high)
 }
 
-func hexOut(b []byte) []byte {
-	var id [16]byte
-	for i := range 32 {
-		if i < len(b) {
-			id[i/2] |= b[i] / 16 << (4 * (1 - i%2))
-		}
+func segments(id []byte, swapped bool) string {
+	parts := strings.Split(string(id), "-")
+	if swapped {
+		slices.Reverse(parts)
 	}
-	return row.AppendUUID(nil, id)
+	return strings.Join(parts, "")
+}
+
+// clocked is times from -838:59:59 to 838:59:59, in microseconds.
+type clocked struct{}
+
+func (clocked) middle(low, high []byte) ([]byte, bool) {
+	a, ok := microseconds(string(low))
+	b, ok2 := microseconds(string(high))
+	m := (a + b) >> 1
+	if !ok || !ok2 || m <= a || m >= b {
+		return nil, false
+	}
+	sign, left := "", m
+	if m < 0 {
+		sign, left = "-", -m
+	}
+	seconds := left / 1e6
+	pair := func(n int64) string { return strconv.FormatInt(100+n, 10)[1:] }
+	return []byte(sign + strconv.FormatInt(seconds/3600, 10) + ":" + pair(seconds/60%60) + ":" + pair(seconds%60) + "." +
+		strconv.FormatInt(1000000+left%1e6, 10)[1:]), true
+}
+
+func microseconds(text string) (int64, bool) {
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
+	parts := strings.Split(whole, ":")
+	n, err := strconv.ParseInt((fraction + "000000")[:6], 10, 64)
+	if len(parts) != 3 || err != nil {
+		return 0, false
+	}
+	for i, unit := range []int64{3600e6, 60e6, 1e6} {
+		v, err := strconv.ParseInt(parts[i], 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		n += v * unit
+	}
+	if text[0] == '-' {
+		n = -n
+	}
+	return n, true
 }
 
 // asciiIn and asciiOut are for texts in the order of their bytes: guesses are cut to ASCII, so that they are valid text.
@@ -218,26 +281,29 @@ func asciiOut(b []byte) []byte {
 // folded is the order in which most collations have ASCII: blanks, marks, digits, letters without case, and the rest.
 const folded = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 
+// foldIn takes marks off letters first. What is no ASCII then stands after it, by its number.
 func foldIn(b []byte) []byte {
 	places := make([]byte, 0, len(b))
-	for _, c := range bytes.ToLower(b) {
-		if i := strings.IndexByte(folded, c); i >= 0 {
+	for _, r := range string(norm.NFD.Bytes(bytes.ToLower(b))) {
+		if i := strings.IndexRune(folded, r); i >= 0 {
 			places = append(places, byte(i*3+1))
-		} else {
-			places = append(places, 250)
+		} else if !unicode.Is(unicode.Mn, r) {
+			places = append(places, 250, byte(r>>14)&127, byte(r>>7)&127, byte(r)&127)
 		}
 	}
 	return places
 }
 
 func foldOut(b []byte) []byte {
-	text := make([]byte, len(b))
-	for i, c := range b {
-		if c >= 249 {
-			text[i] = 'z'
+	text := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] < 250 {
+			text = append(text, folded[min(int(b[i])/3, len(folded)-1)])
 			continue
 		}
-		text[i] = folded[min(int(c)/3, len(folded)-1)]
+		rest := pad(b[i+1:min(i+4, len(b))], 3)
+		text = utf8.AppendRune(text, rune(rest[0]&127)<<14|rune(rest[1]&127)<<7|rune(rest[2]&127))
+		i += 3
 	}
 	return text
 }
