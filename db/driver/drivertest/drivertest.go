@@ -44,6 +44,8 @@ type Place struct {
 	App App
 	// Left names what of Whimbrel's is in the database: tables, triggers, functions, schemas.
 	Left func(t testing.TB) []string
+	// Kill, when set, ends every session of the driver's at the server, as an administrator would.
+	Kill func(t testing.TB)
 	// Done, when set, looks for leaks at the end of each case, after the databases were closed.
 	Done func(t testing.TB)
 }
@@ -108,7 +110,7 @@ func Run(t *testing.T, cfg Config) {
 	}{
 		{"Tables", tableCases}, {"Kinds", cfg.kindCases()}, {"Read", readCases}, {"Load", loadCases}, {"Ledger", ledgerCases},
 		{"Apply", applyCases}, {"Lists", listCases}, {"Capture", captureCases}, {"Keys", cfg.keyCases()}, {"Gate", gateCases},
-		{"Sequences", sequenceCases}, {"Cancel", cancelCases},
+		{"Sequences", sequenceCases}, {"Cancel", cancelCases}, {"Together", togetherCases}, {"Killed", killedCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -46,6 +46,7 @@ func config(flaw memory.Flaw, wrap func(*driver.Database) *driver.Database) driv
 				Open: func(t testing.TB, side driver.Side) *driver.Database { return wrap(s.Open(side)) },
 				App:  app{s},
 				Left: func(testing.TB) []string { return s.Left() },
+				Kill: func(testing.TB) { s.Crash() },
 				Done: func(t testing.TB) {
 					if n := s.Sessions(); n != 0 {
 						t.Errorf("%d sessions are left", n)
