@@ -36,7 +36,32 @@ func (m *Move) Status(ctx context.Context) (Status, error) {
 		s.Tables = append(s.Tables, row)
 		s.Totals.add(row)
 	}
-	return s, nil
+	if m.tables == nil {
+		s.Tables, err = m.restingTables(ctx)
+	}
+	return s, err
+}
+
+// restingTables is what is known of the tables of a move that nobody runs: what earlier processes counted.
+func (m *Move) restingTables(ctx context.Context) ([]TableStatus, error) {
+	reports, err := m.tableReports(ctx)
+	var rows []TableStatus
+	for _, r := range reports {
+		if r.Class != Uptime && r.Class != Downtime {
+			continue
+		}
+		row := TableStatus{Name: r.Name, Class: r.Class, Stage: Waiting, Rows: r.Rows, EstimatedRows: -1, Captured: r.Captured, Replayed: r.Replayed}
+		switch {
+		case r.Verdict == Equal:
+			row.Stage, row.Verdict = Proven, Equal
+		case r.Verdict == Different:
+			row.Stage, row.Verdict = Verifying, Different
+		case r.Rows > 0:
+			row.Stage = Loading
+		}
+		rows = append(rows, row)
+	}
+	return rows, err
 }
 
 func (t *Totals) add(row TableStatus) {
@@ -163,15 +188,9 @@ func (m *Move) Report(ctx context.Context) (Report, error) {
 }
 
 func findingReport(f check.Finding) FindingReport {
-	r := FindingReport{Rule: f.Rule, Level: string(f.Level), Column: f.Column, Message: f.Message, Do: f.Do}
+	r := FindingReport{Rule: f.Rule, Level: string(f.Level), Column: f.Column, Object: f.Object, Message: f.Message, Detail: f.Detail, Do: f.Do}
 	if f.Table.Name != "" {
 		r.Table = f.Table.String()
-	}
-	if f.Object != "" {
-		r.Message = f.Object + " " + r.Message
-	}
-	if f.Detail != "" {
-		r.Message += " (" + f.Detail + ")"
 	}
 	return r
 }
