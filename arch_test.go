@@ -180,19 +180,26 @@ var rules = []rule{
 	{
 		name: "no package is a drawer", check: drawers,
 		wrong: []example{
-			{"internal/util/a.go", `package util`}, {"internal/load/helpers/a.go", `package x`}, {"db/common/a.go", `package common`},
-			{"internal/manager/a.go", `package manager`}, {"internal/load/a.go", `package base`}, {"internal/stringutil/a.go", `package stringutil`},
+			{"internal/util/a.go", `package util`},
+			{"internal/load/helpers/a.go", `package x`},
+			{"db/common/a.go", `package common`},
+			{"internal/manager/a.go", `package manager`},
+			{"internal/load/a.go", `package base`},
+			{"internal/stringutil/a.go", `package stringutil`},
 		},
 		right: []example{{"internal/load/a.go", `package load`}},
 	},
 	{
 		name: "rows know no any", check: anys,
 		wrong: []example{
-			{"row/a.go", `package row; func f(v any) {}`}, {"row/a.go", `package row; type cells []interface{}`},
-			{"row/a.go", `package row; var m map[string]any`}, {"row/a.go", `package row; func f[T any](v T) {}`},
+			{"row/a.go", `package row; func f(v any) {}`},
+			{"row/a.go", `package row; type cells []interface{}`},
+			{"row/a.go", `package row; var m map[string]any`},
+			{"row/a.go", `package row; func f[T any](v T) {}`},
 		},
 		right: []example{
-			{"row/a.go", `package row; type i interface{ Len() int }; var many = 1`}, {"row/a_test.go", `package row; var v any`},
+			{"row/a.go", `package row; type i interface{ Len() int }; var many = 1`},
+			{"row/a_test.go", `package row; var v any`},
 			{"schema/a.go", `package schema; var v any`},
 		},
 	},

@@ -78,8 +78,10 @@ func writeCells(out *strings.Builder) {
 	for _, s := range []string{"10:00:00.000000", "10:00:00.500000", "24:00:00", "2024-02-29 23:59:59.999999", "0001-01-01 00:00:00.0", "-838:59:59.0100"} {
 		fmt.Fprintf(out, "times\t%q\t%s\n", s, row.AppendFraction(nil, []byte(s)))
 	}
-	fmt.Fprintf(out, "%s\t16 bytes, 00 to ff\t%s\n", row.UUID, row.AppendUUID(nil, [16]byte{0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
-		0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}))
+	fmt.Fprintf(out, "%s\t16 bytes, 00 to ff\t%s\n", row.UUID, row.AppendUUID(nil, [16]byte{
+		0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+		0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+	}))
 	for _, n := range []int{1, 8, 10, 16, 20} {
 		fmt.Fprintf(out, "%s\tthe last %d of 02 81\t%s\n", row.Bits, n, row.AppendBits(nil, []byte{0x02, 0x81}, n))
 	}
@@ -88,8 +90,13 @@ func writeCells(out *strings.Builder) {
 // writeRows writes rows, their runs, hashes, digests and sums.
 func writeRows(out *strings.Builder) {
 	rows := [][][]byte{
-		{[]byte("1"), []byte("Ada"), nil}, {[]byte("1"), []byte("Ada"), {}}, {[]byte("1A"), []byte("da"), nil}, {nil, nil, nil},
-		{{}, {}, {}}, {{0}, {0xff, 0xff, 0xff, 0xff}, []byte("ü😀")}, {[]byte("-1"), []byte("2024-02-29 12:34:56.5"), []byte(`{"b": 1}`)},
+		{[]byte("1"), []byte("Ada"), nil},
+		{[]byte("1"), []byte("Ada"), {}},
+		{[]byte("1A"), []byte("da"), nil},
+		{nil, nil, nil},
+		{{}, {}, {}},
+		{{0}, {0xff, 0xff, 0xff, 0xff}, []byte("ü😀")},
+		{[]byte("-1"), []byte("2024-02-29 12:34:56.5"), []byte(`{"b": 1}`)},
 	}
 	b := row.NewBatch(3)
 	fmt.Fprintln(out, "\n# rows: cells, the run in hexadecimal, its hash with seed 1, its digest with seed 0")

@@ -167,7 +167,7 @@ func (r pipe) Out(ctx context.Context, q driver.Query, w io.Writer) (int64, erro
 	b := row.NewBatch(q.Shape.Width())
 	for {
 		err := c.Fill(ctx, b)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return rows, err
 		}
 		for i := range b.Len() {
@@ -180,7 +180,7 @@ func (r pipe) Out(ctx context.Context, q driver.Query, w io.Writer) (int64, erro
 			}
 			rows++
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rows, c.Durable(ctx)
 		}
 	}

@@ -73,7 +73,7 @@ func TestWhatIsNotCommittedIsNotSeen(t *testing.T) {
 	must(t, err)
 	must(t, x.Commit())
 	b := row.NewBatch(2)
-	if err := c.Fill(ctx, b); err != io.EOF || b.Len() != 0 {
+	if err := c.Fill(ctx, b); !errors.Is(err, io.EOF) || b.Len() != 0 {
 		t.Fatalf("the cursor's snapshot moved: %d rows, %v", b.Len(), err)
 	}
 	must(t, c.Close())

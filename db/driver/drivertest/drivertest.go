@@ -108,9 +108,20 @@ func Run(t *testing.T, cfg Config) {
 		name  string
 		cases []oneCase
 	}{
-		{"Tables", tableCases}, {"Kinds", cfg.kindCases()}, {"Read", readCases}, {"Load", loadCases}, {"Ledger", ledgerCases},
-		{"Apply", applyCases}, {"Lists", listCases}, {"Capture", captureCases}, {"Keys", cfg.keyCases()}, {"Gate", gateCases},
-		{"Sequences", sequenceCases}, {"Cancel", cancelCases}, {"Together", togetherCases}, {"Killed", killedCases},
+		{"Tables", tableCases},
+		{"Kinds", cfg.kindCases()},
+		{"Read", readCases},
+		{"Load", loadCases},
+		{"Ledger", ledgerCases},
+		{"Apply", applyCases},
+		{"Lists", listCases},
+		{"Capture", captureCases},
+		{"Keys", cfg.keyCases()},
+		{"Gate", gateCases},
+		{"Sequences", sequenceCases},
+		{"Cancel", cancelCases},
+		{"Together", togetherCases},
+		{"Killed", killedCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

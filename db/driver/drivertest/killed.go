@@ -113,10 +113,10 @@ func (s *scene) killedRead() {
 		err = c.Fill(s.ctx, b)
 		total += b.Len()
 	}
-	if err == io.EOF && total != 30000 {
+	if errors.Is(err, io.EOF) && total != 30000 {
 		s.Fatalf("the end after %d of 30000 rows", total)
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		s.class(d, err, driver.Lost)
 	}
 	if err := c.Durable(s.ctx); err == nil && total != 30000 {

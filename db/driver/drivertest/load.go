@@ -111,15 +111,23 @@ func (s *scene) loadUnaltered() {
 	g := design{
 		name: "tight",
 		columns: []column{
-			{name: "id", typ: int64Type}, {name: "small", typ: integer(16), null: true}, {name: "short", typ: shortText, null: true},
-			{name: "price", typ: price, null: true}, {name: "must", typ: shortText},
+			{name: "id", typ: int64Type},
+			{name: "small", typ: integer(16), null: true},
+			{name: "short", typ: shortText, null: true},
+			{name: "price", typ: price, null: true},
+			{name: "must", typ: shortText},
 		},
 		key: []string{"id"},
 	}
 	t, shape := s.table(d, g)
 	for i, r := range [][]string{
-		{"1", "70000", null, null, ""}, {"1", null, strings.Repeat("x", 41), null, ""}, {"1", null, strings.Repeat("x", 40) + " ", null, ""},
-		{"1", null, null, "99999999999.99", ""}, {"1", "-40000", null, null, ""}, {"1", null, null, null, null}, {null, null, null, null, ""},
+		{"1", "70000", null, null, ""},
+		{"1", null, strings.Repeat("x", 41), null, ""},
+		{"1", null, strings.Repeat("x", 40) + " ", null, ""},
+		{"1", null, null, "99999999999.99", ""},
+		{"1", "-40000", null, null, ""},
+		{"1", null, null, null, null},
+		{null, null, null, null, ""},
 	} {
 		if err := s.load(d, intake(t, shape, epoch, i+1), r); err != nil {
 			s.same("after an error", s.rows(d, t, shape), nil)

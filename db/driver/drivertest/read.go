@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -58,7 +59,7 @@ func (s *scene) batchSizes() {
 				s.Errorf("a batch of %d rows, %d bytes", b.Len(), b.Size())
 			}
 		}
-		if err != io.EOF || total != len(rows) {
+		if !errors.Is(err, io.EOF) || total != len(rows) {
 			s.Errorf("%d of %d rows, then %v", total, len(rows), err)
 		}
 		if err := c.Fill(s.ctx, b); err == nil {
@@ -97,7 +98,7 @@ func (s *scene) keysInOrder(d *driver.Database, t *schema.Table, shape schema.Sh
 			keys = append(keys, b.AppendKey(nil, i, shape.Key))
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		s.Fatal(err)
 	}
 	return keys
@@ -191,7 +192,8 @@ func (s *scene) split() {
 		}
 		s.same("the ranges of "+g.name, parts, lines(g.rows...))
 		s.cuts(d, t, shape, 500)
-		for range d.Splitter.Split(s.ctx, t, shape, 100) {
+		for _, err := range d.Splitter.Split(s.ctx, t, shape, 100) {
+			s.check(err)
 			break // whoever asks may stop asking
 		}
 		s.check(d.Ledger.Drop(s.ctx))
@@ -295,7 +297,7 @@ func (s *scene) durable() {
 			for err == nil {
 				err = c.Fill(s.ctx, b)
 			}
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				s.Fatal(err)
 			}
 			s.check(c.Durable(s.ctx))
@@ -353,6 +355,6 @@ func (s *scene) pipe(d *driver.Database, q driver.Query, in driver.Intake, confi
 	}()
 	n, err := d.Pipe.In(s.ctx, in, r, confirm)
 	_ = r.Close()
-	<-sent
+	_ = <-sent // what broke off the sending end is known here
 	return n, err
 }

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -166,7 +167,7 @@ func (s *scene) all(d *driver.Database, q driver.Query) []string {
 	for {
 		err := c.Fill(s.ctx, b)
 		got = append(got, show(b)...)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		s.check(err)

@@ -37,7 +37,9 @@ var (
 var items = design{
 	name: "items",
 	columns: []column{
-		{name: "id", typ: int64Type}, {name: "name", typ: shortText, null: true}, {name: "body", typ: longText, null: true},
+		{name: "id", typ: int64Type},
+		{name: "name", typ: shortText, null: true},
+		{name: "body", typ: longText, null: true},
 		{name: "price", typ: price, null: true},
 	},
 	key: []string{"id"},
