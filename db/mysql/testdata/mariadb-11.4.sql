@@ -85,11 +85,11 @@ whimbrel_shut_delete_3 BEFORE DELETE
 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes are refused until the move has ended';
 
 whimbrel_guard_insert_3 BEFORE INSERT
-IF NOT (COALESCE(@whimbrel_run, '') = _utf8mb4 x'20') THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
+IF @whimbrel_run IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
 
 whimbrel_guard_update_3 BEFORE UPDATE
-IF NOT (COALESCE(@whimbrel_run, '') = _utf8mb4 x'20') THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
+IF @whimbrel_run IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
 
 whimbrel_guard_delete_3 BEFORE DELETE
-IF NOT (COALESCE(@whimbrel_run, '') = _utf8mb4 x'20') THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
+IF @whimbrel_run IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
 
