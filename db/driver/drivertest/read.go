@@ -345,16 +345,19 @@ func (s *scene) piped() {
 	}
 }
 
-// pipe runs both ends; the error of the end that takes in is what counts.
+// pipe runs both ends; the error of the end that takes in counts first.
 func (s *scene) pipe(d *driver.Database, q driver.Query, in driver.Intake, confirm func(int64) error) (int64, error) {
 	r, w := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
 		_, err := d.Pipe.Out(s.ctx, q, w)
-		sent <- w.CloseWithError(err)
+		_ = w.CloseWithError(err)
+		sent <- err
 	}()
 	n, err := d.Pipe.In(s.ctx, in, r, confirm)
 	_ = r.Close()
-	_ = <-sent // what broke off the sending end is known here
+	if out := <-sent; err == nil {
+		err = out
+	}
 	return n, err
 }
