@@ -47,7 +47,7 @@ func points() []string {
 // point it comes to that has not been died at twice, and the same command is given again. In the end the move is as if
 // nothing had happened.
 func TestKillSteps(t *testing.T) {
-	for _, pair := range killPairs(t, 1) {
+	for _, pair := range killPairs(t, 2) {
 		t.Run(pair.String(), func(t *testing.T) {
 			l := newLive(t, pair.source, pair.target, shop.Options{Seed: seed(t), Accounts: 150, Sessions: 3, Pause: 10 * time.Millisecond})
 			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
@@ -56,7 +56,10 @@ func TestKillSteps(t *testing.T) {
 			for m.life(pointsLeft(died), died) {
 			}
 			l.refused()
-			never := slices.DeleteFunc(points(), func(p string) bool { return died[p] > 0 })
+			never := slices.DeleteFunc(points(), func(p string) bool {
+				// SQLite's constraints stand in its tables from the beginning.
+				return died[p] > 0 || pair.target == "sqlite" && p == "constraint.add.after"
+			})
 			if len(never) > 0 {
 				t.Errorf("no process came to %s", strings.Join(never, ", "))
 			}
@@ -71,7 +74,7 @@ func TestKillSteps(t *testing.T) {
 	}
 }
 
-// pointsLeft are the points that have not been died at twice; behind the first death the command's own edges count once.
+// pointsLeft are the points that have not been died at twice.
 func pointsLeft(died map[string]int) string {
 	return strings.Join(slices.DeleteFunc(points(), func(p string) bool { return died[p] >= 2 }), ",")
 }
@@ -161,6 +164,10 @@ func (m *move) killIn(when moment, rng *rand.Rand) bool {
 		case <-limit:
 			m.t.Fatalf("the move never came to %s", when.name)
 		default:
+		}
+		if p.said.String() == "" { // it has not begun: status would take the move's lock before it
+			<-time.After(5 * time.Millisecond)
+			continue
 		}
 		if s, ok := m.status(); !ok || !when.in(s) {
 			continue

@@ -138,7 +138,27 @@ func (m *move) do(args ...string) ending { return m.finish(m.start("", args...))
 // process is one process of the program that has been started.
 type process struct {
 	cmd       *exec.Cmd
-	out, said bytes.Buffer
+	out, said words
+}
+
+// words are what a process prints, which may be looked at while it does.
+type words struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write keeps what is printed.
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+// String is everything so far.
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // start starts the program, with failpoints if any are named.

@@ -22,7 +22,7 @@ type sample struct {
 var samples = []sample{
 	{"chinook", "mariadb", []string{"chinook/Chinook_MySql.sql"}, ""},
 	{"chinook", "postgres", []string{"chinook/Chinook_PostgreSql.sql"}, ""},
-	{"chinook", "sqlite", []string{"chinook/Chinook_Sqlite.sql"}, ""},
+	{"chinook", "sqlite", []string{"chinook/Chinook_Sqlite.sql"}, "PRAGMA journal_mode=wal;"},
 	{
 		"sakila", "postgres", []string{"sakila/postgres-sakila-schema.sql", "sakila/postgres-sakila-insert-data-using-copy.sql"},
 		`DO 'BEGIN CREATE ROLE postgres SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END';`,

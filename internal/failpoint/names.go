@@ -8,8 +8,6 @@ func Names() []string {
 		"ledger.takeover.after",  // a new epoch stands, nothing was written in it
 		"capture.install.before", // passed once a table: its triggers are about to be made
 		"capture.install.after",  // made, and the journal does not know it
-		"load.begin.after",       // fence and ledger line are written, no rows
-		"load.write.after",       // a batch of rows is on its way
 		"load.commit.before",     // all rows are written
 		"load.commit.after",      // the range is in and only the ledger knows it
 		"index.build.after",      // one index is built
