@@ -22,7 +22,8 @@ CREATE TABLE wide (id bigint PRIMARY KEY, small smallint NOT NULL, num int, amou
  l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
 CREATE TABLE wide (id bigint PRIMARY KEY, small smallint NOT NULL, num int, amount decimal(20,6) NOT NULL, ratio double, flag tinyint(1) NOT NULL,
  day date NOT NULL, ts datetime(6) NOT NULL, uid char(36) NOT NULL, name varchar(100) NOT NULL, note text, doc longtext NOT NULL, payload blob);`
-	sqliteTables = `CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
+	sqliteTables = `PRAGMA journal_mode=wal;
+CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
  l_quantity decimal(15,2) NOT NULL, l_extendedprice decimal(15,2) NOT NULL, l_discount decimal(15,2) NOT NULL, l_tax decimal(15,2) NOT NULL,
  l_returnflag char(1) NOT NULL, l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL, l_receiptdate date NOT NULL,
  l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));

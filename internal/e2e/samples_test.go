@@ -49,7 +49,7 @@ func TestSamples(t *testing.T) {
 }
 
 // own matches the lines with which a sample's file leaves the database it is loaded into.
-var own = regexp.MustCompile("(?im)^(DROP DATABASE|CREATE DATABASE|\\\\c |USE ).*$")
+var own = regexp.MustCompile(`(?im)^(DROP DATABASE|CREATE DATABASE|\\c |USE ).*$`)
 
 func (s sample) move(t *testing.T, dir, target string) {
 	l := &live{t: t, source: fresh(t, s.product), target: fresh(t, target)}
