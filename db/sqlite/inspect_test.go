@@ -133,7 +133,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%s came back as another table", was.Name)
 		}
 		for n, c := range table.Columns {
-			if o := was.Columns[n]; c.Name != o.Name || c.Type.Raw != o.Type.Raw && o.Type.Raw != "ANY" || c.Null != o.Null || (c.Default == nil) != (o.Default == nil) {
+			if o := was.Columns[n]; c.Name != o.Name || c.Type.Raw != o.Type.Raw || c.Null != o.Null || (c.Default == nil) != (o.Default == nil) {
 				t.Errorf("%s.%s: %+v, was %+v", table.Name, c.Name, c, o)
 			}
 		}

@@ -33,6 +33,11 @@ func (dialect) CreateTable(t *schema.Table) []driver.Statement {
 	var lines []string
 	sole := soleInteger(t)
 	for _, c := range t.Columns {
+		if t.Options.Strict && untyped(c.Type) {
+			typed := *c
+			typed.Type.Kind, typed.Type.Raw = row.Text, "ANY" // a word that only strict tables read as no type at all
+			c = &typed
+		}
 		lines = append(lines, columnWords(c, c == sole))
 	}
 	if t.Primary != nil && sole == nil {
@@ -45,9 +50,14 @@ func (dialect) CreateTable(t *schema.Table) []driver.Statement {
 		lines = append(lines, foreignWords(k))
 	}
 	sql := "CREATE TABLE IF NOT EXISTS " + quote(t.Name.Name) + " (\n  " + strings.Join(lines, ",\n  ") + "\n)"
+	var options []string
 	if t.Options.WithoutRow && t.Primary != nil {
-		sql += " WITHOUT ROWID"
+		options = append(options, " WITHOUT ROWID")
 	}
+	if t.Options.Strict {
+		options = append(options, " STRICT")
+	}
+	sql += strings.Join(options, ",")
 	return []driver.Statement{{Purpose: "create table " + t.Name.Name, SQL: sql}}
 }
 

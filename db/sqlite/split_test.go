@@ -47,7 +47,7 @@ var keySpaces = []struct {
 // TestRangesAreTheTable: no row is skipped and none comes twice, whatever the keys; and where the keys allow it the ranges are
 // of about the size asked for.
 func TestRangesAreTheTable(t *testing.T) {
-	const rows = 20_000
+	const rows = 10_000
 	for _, space := range keySpaces {
 		t.Run(space.name, func(t *testing.T) {
 			path := newFile(t, "CREATE TABLE t ("+space.table+")"+map[bool]string{true: " WITHOUT ROWID"}[space.rowless])

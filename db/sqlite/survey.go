@@ -99,8 +99,8 @@ func newCensus(t *schema.Table) *census {
 	c := &census{t: t, nulls: make([]bool, len(t.Columns)), counts: make([]map[driver.FactKind]*driver.Fact, len(t.Columns))}
 	sh := schema.Shape{}
 	for i, column := range t.Columns {
-		// What is too fine is counted by Fractions, not as of the wrong class.
-		sh.Columns = append(sh.Columns, schema.ShapeColumn{Column: column, Cell: column.Type.Kind, Scale: -1, Digits: 9})
+		// What is too fine is counted by Fractions, not as of the wrong class; Lenient tells zero dates from others.
+		sh.Columns = append(sh.Columns, schema.ShapeColumn{Column: column, Cell: column.Type.Kind, Scale: -1, Digits: 9, Lenient: true})
 		c.counts[i] = map[driver.FactKind]*driver.Fact{}
 		if t.Primary == nil {
 			continue

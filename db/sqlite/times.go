@@ -50,6 +50,9 @@ func (c *column) timeCell(dst, src []byte) ([]byte, string) {
 func (c *column) dateCell(dst, src []byte) ([]byte, string) {
 	start := len(dst)
 	day, rest, why := calendar(src)
+	if why == isZeroDate && !c.lenient {
+		return append(dst, src...), "" // as it is: between two SQLite files it may travel
+	}
 	if why != "" {
 		return dst, why
 	}

@@ -13,9 +13,9 @@ CREATE TABLE IF NOT EXISTS "od""d ' []` ñ 😀" (
 -- create table other
 CREATE TABLE IF NOT EXISTS "other" (
   "k" TEXT NOT NULL,
-  "v",
+  "v" ANY,
   PRIMARY KEY ("k")
-);
+) STRICT;
 -- capture
 CREATE TABLE IF NOT EXISTS whimbrel_source_record_17 (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400), op TEXT NOT NULL, k1);
 CREATE TRIGGER IF NOT EXISTS whimbrel_insert_17 AFTER INSERT ON "other" FOR EACH ROW BEGIN
