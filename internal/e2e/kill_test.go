@@ -50,7 +50,7 @@ func TestKillSteps(t *testing.T) {
 	for _, pair := range killPairs(t, 2) {
 		t.Run(pair.String(), func(t *testing.T) {
 			l := newLive(t, pair.source, pair.target, shop.Options{Seed: seed(t), Accounts: 150, Sessions: 3, Pause: 10 * time.Millisecond})
-			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
+			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: levels})
 			l.open()
 			died := map[string]int{}
 			for m.life(pointsLeft(died), died) {
@@ -128,7 +128,7 @@ func TestKillRandom(t *testing.T) {
 		t.Run(pair.String(), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed(t), uint64(i)))
 			l := newLive(t, pair.source, pair.target, shop.Options{Seed: seed(t), Accounts: 600, Sessions: 3, Pause: 5 * time.Millisecond})
-			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
+			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: levels})
 			l.open()
 			kills := map[string]int{}
 			for _, when := range moments {
