@@ -92,8 +92,21 @@ func (c commandLine) status() (s move.Status) {
 func TestWrongUsageEndsWith2(t *testing.T) {
 	c := newCommandLine(t)
 	for _, args := range [][]string{
-		{"frob"}, {"run", "--frob"}, {"run", "now"}, {"repeat"}, {"answer"}, {"answer", "a", "b", "c"}, {"run", "--yes", "--wait"},
-		{"check"}, {"run"}, {"status"}, {"report"}, {"reset"}, {"verify"}, {"repeat", "drain"}, {"answer", "confirm-open"},
+		{"frob"},
+		{"run", "--frob"},
+		{"run", "now"},
+		{"repeat"},
+		{"answer"},
+		{"answer", "a", "b", "c"},
+		{"run", "--yes", "--wait"},
+		{"check"},
+		{"run"},
+		{"status"},
+		{"report"},
+		{"reset"},
+		{"verify"},
+		{"repeat", "drain"},
+		{"answer", "confirm-open"},
 	} {
 		if code, out, said := c.run(args...); code != exitUsage || !strings.HasPrefix(said, "whimbrel: ") {
 			t.Errorf("%v ended with %d: %s%s", args, code, out, said)
@@ -288,11 +301,13 @@ func TestAPicture(t *testing.T) {
 		Phases: []move.PhaseReport{
 			{Name: "check", Steps: []move.StepReport{{Name: "inspect", State: procedure.Complete}}},
 			{Name: "load", Steps: []move.StepReport{{Name: "load-uptime", State: procedure.Underway, Seconds: 61}, {Name: "replay", State: procedure.Broken, Error: "no\nroom"}}},
-			{Name: "finish", Steps: []move.StepReport{{Name: "report", State: procedure.NotBegun}}}},
+			{Name: "finish", Steps: []move.StepReport{{Name: "report", State: procedure.NotBegun}}},
+		},
 		Tables: []move.TableStatus{
 			{Name: "done", Class: move.Uptime, Stage: move.Proven, Rows: 5, EstimatedRows: 5, Verdict: move.Equal},
 			{Name: "busy", Class: move.Uptime, Stage: move.Loading, Rows: 1500, EstimatedRows: 3000, RowsPerSecond: 10, BytesPerSecond: 2e6, Backlog: 3, LagSeconds: 1.23},
-			{Name: "ill", Class: move.Downtime, Stage: move.Stopped, EstimatedRows: -1, Error: "x"}},
+			{Name: "ill", Class: move.Downtime, Stage: move.Stopped, EstimatedRows: -1, Error: "x"},
+		},
 		Totals: move.Totals{Rows: 1505, EstimatedRows: 3005, Backlog: 3},
 	}
 	want := strings.Split(`standard  a → b  under way

@@ -44,7 +44,7 @@ func (p *program) hold(ctx context.Context, say said) (*opened, error) {
 	}
 	handlers := []slog.Handler{slog.NewTextHandler(o.log, nil)}
 	if say == lines {
-		handlers = append(handlers, tint.NewHandler(p.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: true}))
+		handlers = append(handlers, tint.NewTextHandler(p.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: true}))
 	}
 	o.Move, err = move.Open(ctx, move.Setup{Config: config, State: s, Drivers: p.drivers, Log: slog.New(slog.NewMultiHandler(handlers...))})
 	if err != nil {

@@ -100,17 +100,21 @@ func tables(s move.Status, room int) []string {
 		if t.Error != "" {
 			stage += ": " + t.Error
 		}
-		grid = append(grid, []string{t.Name, string(t.Class), stage, move.Figure(t.Rows), share(t.Rows, t.EstimatedRows),
+		grid = append(grid, []string{
+			t.Name, string(t.Class), stage, move.Figure(t.Rows), share(t.Rows, t.EstimatedRows),
 			rate(t.Stage == move.Loading, t.RowsPerSecond), size(t.Stage == move.Loading, t.BytesPerSecond), move.Figure(t.Backlog),
-			lag(t.LagSeconds), string(t.Verdict)})
+			lag(t.LagSeconds), string(t.Verdict),
+		})
 	}
 	sum := "all"
 	if hidden > 0 {
 		sum = fmt.Sprintf("all, %d more", hidden)
 	}
 	t := s.Totals
-	grid = append(grid, []string{sum, "", "", move.Figure(t.Rows), share(t.Rows, t.EstimatedRows), rate(t.RowsPerSecond > 0, t.RowsPerSecond),
-		size(t.BytesPerSecond > 0, t.BytesPerSecond), move.Figure(t.Backlog), lag(t.LagSeconds), ""})
+	grid = append(grid, []string{
+		sum, "", "", move.Figure(t.Rows), share(t.Rows, t.EstimatedRows), rate(t.RowsPerSecond > 0, t.RowsPerSecond),
+		size(t.BytesPerSecond > 0, t.BytesPerSecond), move.Figure(t.Backlog), lag(t.LagSeconds), "",
+	})
 	return align(grid)
 }
 

@@ -331,8 +331,10 @@ func readList(file string, text []byte) ([]Listed, error) {
 		case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
 			return nil, &ConfigError{File: file, Line: number, Message: "this line is not UTF-8 text"}
 		case seen[name] > 0:
-			return nil, &ConfigError{File: file, Line: number,
-				Message: fmt.Sprintf("%s is listed twice; line %d has it already", name, seen[name])}
+			return nil, &ConfigError{
+				File: file, Line: number,
+				Message: fmt.Sprintf("%s is listed twice; line %d has it already", name, seen[name]),
+			}
 		}
 		seen[name] = number
 		listed = append(listed, Listed{Name: name, Place: fmt.Sprintf("%s:%d", file, number)})

@@ -116,10 +116,14 @@ func TestMistakesInAConfiguration(t *testing.T) {
 		"no source":         {"target: {url: \"postgres://db2/shop\"}\n", `whimbrel.yaml:1:1: the source has no url`, nil},
 		"no url":            {"source: {schemas: [a]}\ntarget: {url: \"postgres://db2/shop\"}\n", `whimbrel.yaml:1:9: the source has no url`, nil},
 		"unset variable":    {"source: {url: \"mariadb://a:${NOBODY}@db1/shop\"}\n", `whimbrel.yaml:1:15: the environment variable NOBODY is not set`, nil},
-		"unreadable url": {"source: {url: \"mariadb://app:se/cr:et@db1/shop\"}\ntarget: {url: \"postgres://db2/shop\"}\n",
-			`whimbrel.yaml:1:15: this is not a URL; write product://user@host:port/database, and give a password with special characters as ${NAME} or in a password-file`, nil},
-		"unknown product": {"source: {url: \"oracle://db1/shop\"}\ntarget: {url: \"postgres://db2/shop\"}\n",
-			`whimbrel.yaml:1:15: no database is known by oracle:; take one of postgres, postgresql, mariadb, mysql, sqlite`, nil},
+		"unreadable url": {
+			"source: {url: \"mariadb://app:se/cr:et@db1/shop\"}\ntarget: {url: \"postgres://db2/shop\"}\n",
+			`whimbrel.yaml:1:15: this is not a URL; write product://user@host:port/database, and give a password with special characters as ${NAME} or in a password-file`, nil,
+		},
+		"unknown product": {
+			"source: {url: \"oracle://db1/shop\"}\ntarget: {url: \"postgres://db2/shop\"}\n",
+			`whimbrel.yaml:1:15: no database is known by oracle:; take one of postgres, postgresql, mariadb, mysql, sqlite`, nil,
+		},
 		"the same":       {"source: {url: \"sqlite:a.db\"}\ntarget: {url: \"sqlite:a.db\"}\n", `whimbrel.yaml:2:15: source and target are the same database`, nil},
 		"schema":         {"source: {url: \"sqlite:a.db\", schema: x}\ntarget: {url: \"sqlite:b.db\"}\n", `whimbrel.yaml:1:38: schema belongs to the target; the source has schemas, a list`, nil},
 		"sessions":       {twoSides + "sessions:\n  source: 0\n", `whimbrel.yaml:4:11: sessions are 1 to 1000`, nil},
@@ -130,8 +134,11 @@ func TestMistakesInAConfiguration(t *testing.T) {
 		"listed garbage": {twoSides + "tables: {list: up.txt}\n", `up.txt:2: this line is not UTF-8 text`, map[string]string{"up.txt": "a\n\xff\n"}},
 		"pattern":        {twoSides + "tables: {skip: [a, \"[\"]}\n", `whimbrel.yaml:3:20: the pattern "[" is not complete`, nil},
 		"level":          {twoSides + "verify: {levels: {a: full}}\n", `whimbrel.yaml:3:22: there is no level "full"; take full-downtime, full-uptime+changed or sample`, nil},
-		"open password file": {"source: {url: \"sqlite:a.db\"}\ntarget: {url: \"postgres://m@db2/shop\", password-file: open}\n",
-			`whimbrel.yaml:2:55: password-file DIR/open: others than its owner can read it; chmod 600 it`, map[string]string{"open": "x"}},
+		"open password file": {
+			"source: {url: \"sqlite:a.db\"}\ntarget: {url: \"postgres://m@db2/shop\", password-file: open}\n",
+			`whimbrel.yaml:2:55: password-file DIR/open: others than its owner can read it; chmod 600 it`,
+			map[string]string{"open": "x"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.files == nil {

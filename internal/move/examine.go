@@ -205,12 +205,16 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 	found = append(found, check.SameDatabase(source.Info, target.Info, p.Source(e.Schema).Tables, there)...)
 	for _, q := range p.Pairs {
 		if !ours && there.Table(q.Target.Name) != nil {
-			found = append(found, check.Finding{Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
-				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database."})
+			found = append(found, check.Finding{
+				Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
+				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database.",
+			})
 		}
 		if m.levelOf(q.Source) == Sample {
-			found = append(found, check.Finding{Rule: "sample", Level: driver.Lossy, Table: q.Source.Name,
-				Message: "is compared by a sample of its rows only", Do: "Take it out of verify.levels to have every row compared."})
+			found = append(found, check.Finding{
+				Rule: "sample", Level: driver.Lossy, Table: q.Source.Name,
+				Message: "is compared by a sample of its rows only", Do: "Take it out of verify.levels to have every row compared.",
+			})
 		}
 	}
 	return p, found, nil

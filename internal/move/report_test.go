@@ -15,11 +15,15 @@ func exampleReport() Report {
 		Run: "abc", Procedure: "standard", State: procedure.Broken, Source: "mariadb db1/shop", Target: "postgres db2/shop", Started: began,
 		Seconds: 3725, DowntimeSeconds: 61, Error: "no room",
 		Phases: []PhaseReport{{Name: "check", Seconds: 2, Steps: []StepReport{
-			{Name: "inspect", State: procedure.Complete, Seconds: 1.26, Times: 1}, {Name: "classify", State: procedure.NotBegun}}}},
+			{Name: "inspect", State: procedure.Complete, Seconds: 1.26, Times: 1}, {Name: "classify", State: procedure.NotBegun},
+		}}},
 		Tables: []TableReport{
-			{Name: "shop.orders", Class: Uptime, Rows: 1234567, Bytes: 98_765_432, LoadSeconds: 12, Captured: 10, Replayed: 9,
-				VerifyLevel: FullUptimeChanged, Verdict: Different, Keys: []string{"1", "2"}, MoreKeys: true},
-			{Name: "shop.log", Class: Downtime, Rows: -1, Bytes: -1, VerifyLevel: Sample, Verdict: NotCompared, Error: "key 7 does not fit"}},
+			{
+				Name: "shop.orders", Class: Uptime, Rows: 1234567, Bytes: 98_765_432, LoadSeconds: 12, Captured: 10, Replayed: 9,
+				VerifyLevel: FullUptimeChanged, Verdict: Different, Keys: []string{"1", "2"}, MoreKeys: true,
+			},
+			{Name: "shop.log", Class: Downtime, Rows: -1, Bytes: -1, VerifyLevel: Sample, Verdict: NotCompared, Error: "key 7 does not fit"},
+		},
 		Findings: []FindingReport{{Rule: "zero-date", Level: "loss", Table: "shop.orders", Column: "at", Message: "cannot hold the zero date", Detail: "3 rows", Do: "Mend them."}},
 		Consents: []Consent{{Step: "accept-findings", At: began, Answer: "yes"}},
 	}

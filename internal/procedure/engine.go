@@ -95,8 +95,10 @@ func New(ctx context.Context, stories []Story, actions Actions, journal Journal,
 	if watch == nil {
 		watch = func(Entry) {}
 	}
-	return &Engine{stories: stories, actions: actions, journal: journal, watch: watch, entries: entries,
-		changed: make(chan struct{})}, nil
+	return &Engine{
+		stories: stories, actions: actions, journal: journal, watch: watch, entries: entries,
+		changed: make(chan struct{}),
+	}, nil
 }
 
 // Position returns where the story stands.

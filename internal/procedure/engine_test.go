@@ -69,13 +69,20 @@ func (j *tape) events() string {
 func long() Story {
 	return Story{Name: "long", Phases: []Phase{
 		{Name: "look", Steps: []Step{
-			{Name: "see", Does: "x"}, {Name: "judge", Does: "x", Turn: Anew}, {Name: "accept", Does: "x", Asks: "Go on?", Turn: Offers}}},
+			{Name: "see", Does: "x"}, {Name: "judge", Does: "x", Turn: Anew}, {Name: "accept", Does: "x", Asks: "Go on?", Turn: Offers},
+		}},
 		{Name: "ready", Steps: []Step{{Name: "make", Does: "x"}, {Name: "capture", Does: "x"}}},
 		{Name: "load", Order: Together, Steps: []Step{
-			{Name: "copy", Does: "x"}, {Name: "index", Does: "x"}, {Name: "follow", Does: "x", Until: "drain"}}},
+			{Name: "copy", Does: "x"}, {Name: "index", Does: "x"}, {Name: "follow", Does: "x", Until: "drain"},
+		}},
 		{Name: "down", Steps: []Step{
-			{Name: "confirm", Does: "x", Asks: "Begin?", Turn: Offers}, {Name: "shut", Does: "x"}, {Name: "drain", Does: "x"},
-			{Name: "rest", Does: "x"}, {Name: "open", Does: "x", Asks: "Open?", Way: NoReturn}, {Name: "start", Does: "x"}}},
+			{Name: "confirm", Does: "x", Asks: "Begin?", Turn: Offers},
+			{Name: "shut", Does: "x"},
+			{Name: "drain", Does: "x"},
+			{Name: "rest", Does: "x"},
+			{Name: "open", Does: "x", Asks: "Open?", Way: NoReturn},
+			{Name: "start", Does: "x"},
+		}},
 	}}
 }
 

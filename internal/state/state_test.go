@@ -193,8 +193,10 @@ func TestAPlanIsKeptWholeOrNotAtAll(t *testing.T) {
 	if got := collect(t, s, 7); len(got) != 1 || !got[0].Whole() {
 		t.Errorf("the whole table is %v", got)
 	}
-	for r := range s.Ranges(t.Context(), 7) { // a reader that stops early
-		_ = r
+	for _, err := range s.Ranges(t.Context(), 7) { // a reader that stops early
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if err := errors.Join(s.DropPlan(t.Context(), 7), s.DropPlan(t.Context(), 7)); err != nil || len(collect(t, s, 7)) > 0 {

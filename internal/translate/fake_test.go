@@ -26,6 +26,7 @@ func (fake) DropTable(*schema.Table) []driver.Statement                   { retu
 func (fake) DropType(*schema.TypeDef) []driver.Statement                  { return nil }
 func (fake) Orphans(*schema.Table, *schema.ForeignKey) string             { return "" }
 func (fake) Classify(error) driver.Class                                  { return driver.Unclassified }
+
 func (fake) CreateConstraints(*schema.Table) (add, prove []driver.Statement) {
 	return nil, nil
 }

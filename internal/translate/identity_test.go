@@ -25,8 +25,11 @@ func TestIdentities(t *testing.T) {
 		dialect        fake
 		want           string
 	}{
-		{[]string{"x"}, nil, sealInfo, seal, "a"}, {[]string{"a"}, nil, sealInfo, seal, "a"}, {[]string{"b", "a"}, nil, sealInfo, seal, "b"},
-		{[]string{"b", "a"}, []string{"a"}, sealInfo, seal, "a"}, {[]string{"a"}, nil, featherInfo, feather, "a"},
+		{[]string{"x"}, nil, sealInfo, seal, "a"},
+		{[]string{"a"}, nil, sealInfo, seal, "a"},
+		{[]string{"b", "a"}, nil, sealInfo, seal, "b"},
+		{[]string{"b", "a"}, []string{"a"}, sealInfo, seal, "a"},
+		{[]string{"a"}, nil, featherInfo, feather, "a"},
 		{[]string{"a", "b"}, nil, featherInfo, feather, ""},
 	} {
 		p, found := Translate(table(c.primary, c.index), elephantInfo, c.info, elephant, c.dialect, Options{})

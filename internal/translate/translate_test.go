@@ -70,8 +70,10 @@ func shop() *schema.Schema {
 		Tables:    []*schema.Table{customers, orders},
 		Sequences: []*schema.Sequence{{Name: named("tickets"), Start: 1, Increment: 1}},
 		Others: []schema.Object{
-			{What: "view", Name: named("open_orders")}, {What: "trigger", Name: named("audit"), Table: named("orders")},
-			{What: "event", Name: named("nightly")}, {What: "teapot", Name: named("tea")},
+			{What: "view", Name: named("open_orders")},
+			{What: "trigger", Name: named("audit"), Table: named("orders")},
+			{What: "event", Name: named("nightly")},
+			{What: "teapot", Name: named("tea")},
 		},
 	}
 }
@@ -168,8 +170,15 @@ func TestShapes(t *testing.T) {
 		cell          row.Kind
 		scale, digits int
 	}{
-		{row.Int, 0, 0}, {row.Int, 0, 0}, {row.Text, 0, 0}, {row.Text, 0, 0}, {row.Date, 0, 0}, {row.Decimal, 2, 0},
-		{row.Decimal, 2, 0}, {row.Timestamp, 0, 3}, {row.Text, 0, 0},
+		{row.Int, 0, 0},
+		{row.Int, 0, 0},
+		{row.Text, 0, 0},
+		{row.Text, 0, 0},
+		{row.Date, 0, 0},
+		{row.Decimal, 2, 0},
+		{row.Decimal, 2, 0},
+		{row.Timestamp, 0, 3},
+		{row.Text, 0, 0},
 	} {
 		a, b := orders.Read.Source.Columns[i], orders.Read.Target.Columns[i]
 		if a.Cell != want.cell || a.Scale != want.scale || a.Digits != want.digits {
@@ -196,9 +205,14 @@ func TestScalesAndDigits(t *testing.T) {
 		s, d schema.Type
 		want int
 	}{
-		{decimal(10, 2), decimal(12, 4), 2}, {decimal(0, -1), decimal(65, 30), 30}, {decimal(0, -1), decimal(0, -1), -1},
-		{decimal(10, 2), decimal(0, -1), 2}, {decimal(200, 100), decimal(65, 30), 30}, {decimal(3, -2), decimal(5, 0), 0},
-		{decimal(0, -1), schema.Type{Kind: row.Text}, -1}, {decimal(10, 2), schema.Type{Kind: row.Text}, 2},
+		{decimal(10, 2), decimal(12, 4), 2},
+		{decimal(0, -1), decimal(65, 30), 30},
+		{decimal(0, -1), decimal(0, -1), -1},
+		{decimal(10, 2), decimal(0, -1), 2},
+		{decimal(200, 100), decimal(65, 30), 30},
+		{decimal(3, -2), decimal(5, 0), 0},
+		{decimal(0, -1), schema.Type{Kind: row.Text}, -1},
+		{decimal(10, 2), schema.Type{Kind: row.Text}, 2},
 		{schema.Type{Kind: row.Int}, decimal(20, 0), 0},
 	} {
 		if got := scale(c.s, c.d); got != c.want {
@@ -211,8 +225,11 @@ func TestScalesAndDigits(t *testing.T) {
 		s, d schema.Type
 		want int
 	}{
-		{moment(3), moment(6), 3}, {moment(9), moment(9), 6}, {moment(6), moment(0), 0},
-		{moment(4), schema.Type{Kind: row.Text}, 4}, {schema.Type{Kind: row.Date, Scale: 6}, moment(6), 0},
+		{moment(3), moment(6), 3},
+		{moment(9), moment(9), 6},
+		{moment(6), moment(0), 0},
+		{moment(4), schema.Type{Kind: row.Text}, 4},
+		{schema.Type{Kind: row.Date, Scale: 6}, moment(6), 0},
 	} {
 		if got := tr.digits(c.s, c.d); got != c.want {
 			t.Errorf("%+v into %+v: %d digits, want %d", c.s, c.d, got, c.want)

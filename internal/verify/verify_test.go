@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"testing"
 
@@ -204,7 +203,7 @@ func TestALiveComparisonFindsWhatNobodyNoted(t *testing.T) {
 	s.change(t, func(x *memory.Tx) error { return x.Delete(s.table.Name, row.MakeKey([]byte("9"))) })
 	tally, err := verify.Live(t.Context(), s.pair, follower(func() error { return nil }), 10)
 	check(t, err)
-	if len(tally.Differing) != 1 || fmt.Sprintf("%s", tally.Differing[0].Key[4:]) != "9" {
+	if len(tally.Differing) != 1 || string(tally.Differing[0].Key[4:]) != "9" {
 		t.Fatalf("%+v", tally)
 	}
 }
