@@ -17,7 +17,7 @@ var (
 	errExists  = errors.New("the range was loaded already")
 	errUnknown = errors.New("whether the transaction was committed is not known")
 	errData    = errors.New("the value does not fit")
-	errWaiting = errors.New("the file is locked")
+	errLost    = errors.New("the session is gone: the database was closed")
 )
 
 // because replaces the library's word for an ended context by the context's own cause.
@@ -42,8 +42,8 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Exists
 	case errors.Is(err, errUnknown):
 		return driver.Unknown
-	case errors.Is(err, errWaiting):
-		return driver.Transient
+	case errors.Is(err, errLost):
+		return driver.Lost
 	case errors.Is(err, errData), errors.As(err, &cell):
 		return driver.BadData
 	case errors.Is(err, fs.ErrNotExist):

@@ -321,3 +321,51 @@ func TestSequences(t *testing.T) {
 		t.Errorf("%q %v", out, err)
 	}
 }
+
+// TestCloseEndsWhatIsOpen: cursors, loads and receipts that nobody closed do not keep Close waiting, and say that they are lost.
+func TestCloseEndsWhatIsOpen(t *testing.T) {
+	ctx := t.Context()
+	path := newFile(t, "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+	d := openAt(t, path, driver.Target)
+	table, sh := shaped(t, d, "t", 1)
+	if err := d.Ledger.Prepare(ctx, "test-run"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Capturer.Install(ctx, table, sh, driver.Wait{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := d.Reader.Read(ctx, driver.Query{Table: table, Shape: sh})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Recorder.Take(ctx, driver.Want{Table: table, Shape: sh, Lanes: 1, Most: 10}, row.NewBatch(1), row.NewBatch(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := d.Loader.Load(ctx, driver.Intake{Table: table, Shape: sh, Range: row.Range{Number: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := row.NewBatch(1)
+	written := l.Write(ctx, b)
+	_, committed := l.Commit(ctx)
+	_, taken := d.Ledger.TakeOver(ctx)
+	for what, err := range map[string]error{
+		"Fill": c.Fill(ctx, b), "Forget": r.Forget(ctx, 1), "Write": written, "Commit": committed, "TakeOver": taken,
+	} {
+		if (dialect{}).Classify(err) != driver.Lost {
+			t.Errorf("%s after Close: %v", what, err)
+		}
+	}
+	for _, err := range []error{c.Close(), r.Close(), l.Close(), d.Close()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if out, err := program(t, path, "INSERT INTO t VALUES (2)"); err != nil {
+		t.Errorf("the lock is still held: %s", out)
+	}
+}

@@ -31,9 +31,11 @@ func (l loader) Load(ctx context.Context, in driver.Intake) (driver.Load, error)
 		err = ld.open()
 	}
 	if err != nil {
-		_ = ld.Close()
+		l.d.give(s)
+		l.d.done()
 		return nil, fmt.Errorf("load %s range %d: %w", in.Table.Name, in.Range.Number, because(ctx, err))
 	}
+	s.rest()
 	return ld, nil
 }
 
@@ -78,7 +80,10 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 	if l.s == nil {
 		return fmt.Errorf("load %s: it is closed", l.in.Table.Name)
 	}
-	l.s.conn.SetInterrupt(ctx)
+	if err := l.s.wake(ctx); err != nil {
+		return fmt.Errorf("load %s: %w", l.in.Table.Name, err)
+	}
+	defer l.s.rest()
 	for i := range b.Len() {
 		if err := l.s.insertRow(l.st, b, i, l.columns); err != nil {
 			return fmt.Errorf("load %s: %w", l.in.Table.Name, because(ctx, placed(err, l.in.Table, l.in.Shape, b, i)))
@@ -132,7 +137,10 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("commit %s: it is closed", l.in.Table.Name)
 	}
 	defer l.Close()
-	l.s.conn.SetInterrupt(ctx)
+	if err := l.s.wake(ctx); err != nil {
+		return 0, fmt.Errorf("commit %s: %w", l.in.Table.Name, err)
+	}
+	defer l.s.rest()
 	rows := l.s.conn.TotalChanges() - l.before
 	if rows != l.written {
 		return 0, fmt.Errorf("commit %s: %d rows were written and SQLite counted %d", l.in.Table.Name, l.written, rows)
@@ -152,7 +160,9 @@ func (l *load) Close() error {
 	if l.s == nil {
 		return nil
 	}
-	l.d.give(l.s)
+	if l.s.wake(context.Background()) == nil {
+		l.d.give(l.s)
+	}
 	l.s = nil
 	l.d.done()
 	return nil

@@ -39,6 +39,7 @@ func (r reader) Read(ctx context.Context, q driver.Query) (driver.Cursor, error)
 	if c.s, err = r.d.take(ctx, r.d.work); err != nil {
 		return nil, fmt.Errorf("read %s: %w", q.Table.Name, err)
 	}
+	c.s.rest()
 	return c, nil
 }
 
@@ -78,7 +79,11 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 	if c.over || c.s == nil {
 		return io.EOF
 	}
-	c.s.conn.SetInterrupt(ctx)
+	if err := c.s.wake(ctx); err != nil {
+		c.over = true
+		return fmt.Errorf("read %s: %w", c.q.Table.Name, err)
+	}
+	defer c.s.rest()
 	var err error
 	switch {
 	case c.q.Keys != nil:
@@ -256,10 +261,10 @@ func (c *cursor) Durable(context.Context) error { return c.d.settle() }
 
 // Close ends the query.
 func (c *cursor) Close() error {
-	if c.s != nil {
+	if c.s != nil && c.s.wake(context.Background()) == nil {
 		c.d.give(c.s)
-		c.s = nil
 	}
+	c.s = nil
 	return nil
 }
 

@@ -83,9 +83,10 @@ func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Bat
 	if err != nil {
 		keys.Abandon()
 		images.Abandon()
-		_ = rec.Close()
+		r.d.give(s)
 		return nil, fmt.Errorf("take from %s: %w", w.Table.Name, err)
 	}
+	s.rest()
 	return rec, nil
 }
 
@@ -216,7 +217,6 @@ func (r *receipt) Forget(ctx context.Context, n int64) error {
 	if r.s == nil {
 		return fmt.Errorf("forget batch %d of %s: the receipt is closed", n, r.table.Name)
 	}
-	r.s.conn.SetInterrupt(ctx)
 	if err := r.forget(ctx, n); err != nil {
 		return fmt.Errorf("forget batch %d of %s: %w", n, r.table.Name, because(ctx, err))
 	}
@@ -228,6 +228,10 @@ func (r *receipt) forget(ctx context.Context, n int64) error {
 		return err
 	}
 	defer r.d.done()
+	if err := r.s.wake(ctx); err != nil {
+		return err
+	}
+	defer r.s.rest()
 	if err := r.d.begin(ctx, r.s, lockWait); err != nil {
 		return err
 	}
@@ -257,9 +261,9 @@ func (r *receipt) strike(n int64) error {
 
 // Close gives the session back.
 func (r *receipt) Close() error {
-	if r.s != nil {
+	if r.s != nil && r.s.wake(context.Background()) == nil {
 		r.d.give(r.s)
-		r.s = nil
 	}
+	r.s = nil
 	return nil
 }

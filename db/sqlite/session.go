@@ -25,14 +25,16 @@ type database struct {
 	control *puddle.Pool[*session]
 	writing chan struct{} // holds one token; its holder may begin to write
 	wal     walGauge
-	ended   sync.Once
+	closing chan struct{} // closed when the database is
+	ending  sync.Once
+	out     sync.Map // the sessions that are taken: *session, true
 }
 
 // lockWait is how long a session waits for the application's lock before the call is Transient.
 const lockWait = 10 * time.Second
 
 func newDatabase(path string, o driver.Options) (*database, error) {
-	d := &database{path: path, side: o.Side, run: o.Run, writing: make(chan struct{}, 1)}
+	d := &database{path: path, side: o.Side, run: o.Run, writing: make(chan struct{}, 1), closing: make(chan struct{})}
 	d.writing <- struct{}{}
 	sessions := o.Sessions
 	if sessions <= 0 {
@@ -55,24 +57,6 @@ func (d *database) pool(size int) (*puddle.Pool[*session], error) {
 		Destructor:  func(s *session) { s.conn.Close() },
 		MaxSize:     int32(size),
 	})
-}
-
-func (d *database) close() error {
-	d.ended.Do(func() {
-		d.work.Close()
-		d.control.Close()
-	})
-	return nil
-}
-
-// session is one connection, used by one goroutine at a time.
-type session struct {
-	conn    *sqlite3.Conn
-	home    *puddle.Resource[*session]
-	standIn bool // the file is not there yet: an empty database in memory answers for it
-	spent   bool // not to be used again: it grew for a huge value, or broke
-	failed  error
-	buf     []byte
 }
 
 // setUp is what every session of ours is: nothing of the application's fires or is checked, and a commit is durable.
@@ -123,67 +107,6 @@ func (s *session) prepareSession() error {
 
 // creating marks a context under which a missing target file is made.
 type creating struct{}
-
-// take takes a session from a pool for one call; give returns it.
-func (d *database) take(ctx context.Context, pool *puddle.Pool[*session]) (*session, error) {
-	for {
-		home, err := pool.Acquire(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s := home.Value()
-		if s.standIn && (ctx.Value(creating{}) != nil || d.there()) {
-			home.Destroy()
-			continue
-		}
-		s.home = home
-		s.conn.SetInterrupt(ctx)
-		return s, nil
-	}
-}
-
-func (d *database) there() bool {
-	_, err := os.Stat(d.path)
-	return err == nil
-}
-
-// give ends what the session had begun and returns it to its pool. Again: does nothing.
-func (d *database) give(s *session) {
-	home := s.home
-	if home == nil {
-		return
-	}
-	s.home = nil
-	s.conn.SetInterrupt(context.Background())
-	for st := range s.statements() {
-		_ = st.Close()
-	}
-	if !s.conn.GetAutocommit() {
-		if err := s.conn.Exec("ROLLBACK"); err != nil {
-			s.spent = true
-		}
-	}
-	if s.spent {
-		home.Destroy()
-		return
-	}
-	home.Release()
-}
-
-// statements yields what is left open, from a copy, because closing changes the list.
-func (s *session) statements() func(func(*sqlite3.Stmt) bool) {
-	var open []*sqlite3.Stmt
-	for st := range s.conn.Stmts() {
-		open = append(open, st)
-	}
-	return func(yield func(*sqlite3.Stmt) bool) {
-		for _, st := range open {
-			if !yield(st) {
-				return
-			}
-		}
-	}
-}
 
 // read runs fn in one read transaction: what it reads is one snapshot. It ends with fn.
 func (d *database) read(ctx context.Context, pool *puddle.Pool[*session], fn func(*session) error) error {
@@ -246,6 +169,8 @@ func (d *database) turn(ctx context.Context) error {
 	select {
 	case <-d.writing:
 		return nil
+	case <-d.closing:
+		return errLost
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
