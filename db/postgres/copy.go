@@ -113,7 +113,7 @@ func (c *copying) end(ctx context.Context) (int64, error) {
 	if err := c.flush(); err == nil {
 		_ = c.pipe.Close()
 	}
-	c.fed.Wait()
+	c.wait()
 	c.session.spare = c.buffer
 	switch {
 	case c.err != nil:
@@ -129,6 +129,15 @@ var errAborted = errors.New("the load was given up")
 // abort ends the COPY without keeping anything and returns the server's error, if that was the cause. Again: the same.
 func (c *copying) abort() error {
 	_ = c.pipe.CloseWithError(errAborted)
-	c.fed.Wait()
+	c.wait()
 	return c.err
+}
+
+// wait returns when the goroutine has ended. A session that broke is hung up at once: a server that still expects rows does
+// not understand the polite good-bye, and would keep the session until a time-out.
+func (c *copying) wait() {
+	c.fed.Wait()
+	if c.session.conn.IsClosed() {
+		_ = c.session.conn.Conn().Close()
+	}
 }
