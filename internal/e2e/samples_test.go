@@ -24,7 +24,8 @@ var samples = []sample{
 	{"chinook", "postgres", []string{"chinook/Chinook_PostgreSql.sql"}, ""},
 	{"chinook", "sqlite", []string{"chinook/Chinook_Sqlite.sql"}, "PRAGMA journal_mode=wal;"},
 	{
-		"sakila", "postgres", []string{"sakila/postgres-sakila-schema.sql", "sakila/postgres-sakila-insert-data-using-copy.sql"},
+		"sakila", "postgres",
+		[]string{"sakila/postgres-sakila-schema.sql", "sakila/postgres-sakila-insert-data-using-copy.sql"},
 		`DO 'BEGIN CREATE ROLE postgres SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END';`,
 	},
 }
