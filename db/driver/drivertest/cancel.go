@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"context"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
@@ -14,6 +15,7 @@ var cancelCases = []oneCase{
 	{"DuringARead", reading, (*scene).cancelledRead},
 	{"DuringABatch", capturing, (*scene).cancelledBatch},
 	{"OtherSessionsGoOn", reading, (*scene).cancelledBeside},
+	{"ByClosing", reading, (*scene).closedDuring},
 }
 
 // cancelledCalls makes every kind of call with a context that is over: an error, nothing done, and a usable database.
@@ -155,4 +157,33 @@ func (s *scene) cancelledBeside() {
 	if total != 12000 {
 		s.Errorf("%d rows of 12000, then %v", total, err)
 	}
+}
+
+// closedDuring closes a database under an open cursor and an open load: Close ends every session.
+func (s *scene) closedDuring() {
+	d, t, shape := s.filled(items, many(1, 12000)...)
+	epoch, err := d.Ledger.TakeOver(s.ctx)
+	s.check(err)
+	c, err := d.Reader.Read(s.ctx, driver.Query{Table: t, Shape: shape})
+	s.check(err)
+	b := row.NewBatch(4)
+	s.check(c.Fill(s.ctx, b))
+	l, err := d.Loader.Load(s.ctx, intake(t, shape, epoch, 2))
+	s.check(err)
+	s.check(l.Write(s.ctx, batch(4, item(20000, ""))))
+	closed := make(chan error, 1)
+	go func() { closed <- d.Close() }()
+	select {
+	case err := <-closed:
+		s.check(err)
+	case <-time.After(20 * time.Second):
+		s.Error("Close waits for a cursor and a load that nobody closes")
+	}
+	if _, err := l.Commit(s.ctx); err == nil {
+		s.Error("a load commits after its database was closed")
+	}
+	s.check(l.Close())
+	s.check(c.Close())
+	again := s.open(driver.Target)
+	s.ranges(again, t, map[int]int64{1: 12000})
 }

@@ -130,6 +130,7 @@ func (s *scene) killedBatch() {
 	c := s.captured(items)
 	s.insert(c.t, item(1, "a"), item(2, "b"))
 	r, _, _ := c.take(c.most())
+	defer r.Close()
 	if !s.kill() {
 		return
 	}
