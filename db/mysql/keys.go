@@ -97,15 +97,46 @@ func keyColumns(s schema.Shape) []keyColumn {
 	return all
 }
 
-// appendBound appends a cell as a literal that has its place in the key's order: the server orders an enum by the place
-// of its value and a set by its bits, but compares both with texts as texts.
-func appendBound(dst []byte, t schema.Type, cell []byte) []byte {
-	if len(t.Values) == 0 {
-		return appendOwn(dst, t, cell)
+// appendPlace appends a comparison of a column with a cell in the key's order. The server orders an enum by the place of
+// its value but compares it with texts as texts, and with numbers without its index: so the values beyond are listed. It
+// orders a set by its bits, and with those it is compared.
+func appendPlace(dst []byte, column string, t schema.Type, comparison string, cell []byte) []byte {
+	dst = append(append(dst, column...), ' ')
+	switch {
+	case len(t.Values) == 0:
+		return appendOwn(append(append(dst, comparison...), ' '), t, cell)
+	case t.Set:
+		return appendBits(append(append(dst, comparison...), ' '), t, cell)
 	}
-	if !t.Set {
-		return strconv.AppendInt(dst, int64(slices.Index(t.Values, string(cell))+1), 10)
+	place := slices.Index(t.Values, string(cell)) // -1 for the error value, which comes before all others and equals ''
+	var beyond []string
+	switch comparison {
+	case ">":
+		beyond = t.Values[place+1:]
+	case ">=":
+		beyond = t.Values[max(place, 0):]
+	case "<":
+		beyond = t.Values[:max(place, 0)]
+	case "<=":
+		beyond = t.Values[:place+1]
 	}
+	if comparison[0] == '<' && (place >= 0 || comparison == "<=") || comparison == ">=" && place < 0 {
+		beyond = append([]string{""}, beyond...)
+	}
+	if len(beyond) == 0 {
+		return append(dst, "IS NULL"...) // a key's column never is
+	}
+	dst = append(dst, "IN ("...)
+	for i, v := range beyond {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendOwn(dst, t, []byte(v))
+	}
+	return append(dst, ')')
+}
+
+func appendBits(dst []byte, t schema.Type, cell []byte) []byte {
 	var bits uint64
 	for member := range strings.SplitSeq(string(cell), ",") {
 		if i := slices.Index(t.Values, member); i >= 0 {
@@ -124,14 +155,11 @@ func beyond(key []keyColumn, cells [][]byte, last string) string {
 func appendBeyond(dst []byte, key []keyColumn, cells [][]byte, last string) []byte {
 	column := "t." + quote(key[0].name)
 	if len(cells) == 1 {
-		dst = append(append(append(append(dst, column...), ' '), last...), ' ')
-		return appendBound(dst, key[0].typ, cells[0])
+		return appendPlace(dst, column, key[0].typ, last, cells[0])
 	}
-	dst = append(dst, '(')
-	dst = append(append(append(append(dst, column...), ' '), last[0]), ' ')
-	dst = appendBound(dst, key[0].typ, cells[0])
+	dst = appendPlace(append(dst, '('), column, key[0].typ, last[:1], cells[0])
 	dst = append(append(append(dst, " OR "...), column...), " = "...)
-	dst = appendBound(dst, key[0].typ, cells[0])
+	dst = appendOwn(dst, key[0].typ, cells[0])
 	dst = append(dst, " AND "...)
 	return append(appendBeyond(dst, key[1:], cells[1:], last), ')')
 }
@@ -172,7 +200,7 @@ func among(key []keyColumn, keys *row.Batch, first, last int) string {
 			if i > first {
 				dst = append(dst, ',')
 			}
-			dst = appendSame(dst, key[0].typ, keys.Cell(i, 0))
+			dst = appendOwn(dst, key[0].typ, keys.Cell(i, 0))
 			continue
 		}
 		if i > first {
@@ -181,18 +209,10 @@ func among(key []keyColumn, keys *row.Batch, first, last int) string {
 		for c, k := range key {
 			dst = append(dst, [2]string{"t.", " AND t."}[min(c, 1)]...)
 			dst = append(append(dst, quote(k.name)...), " = "...)
-			dst = appendSame(dst, k.typ, keys.Cell(i, c))
+			dst = appendOwn(dst, k.typ, keys.Cell(i, c))
 		}
 	}
 	return string(append(dst, ')'))
-}
-
-// appendSame appends a cell as a literal for "=": as text, but the error value of an enum, which equals no text.
-func appendSame(dst []byte, t schema.Type, cell []byte) []byte {
-	if len(t.Values) > 0 && !t.Set && len(cell) == 0 && !slices.Contains(t.Values, "") {
-		return append(dst, '0')
-	}
-	return appendOwn(dst, t, cell)
 }
 
 // appendOwn appends a literal in the column's own character set and collation, for which the index is used whatever the

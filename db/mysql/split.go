@@ -46,6 +46,15 @@ type splitter struct {
 type stretch struct {
 	after, upto row.Key
 	rows        int64
+	idle        int // how many times in a row it was cut without becoming smaller, for all that the optimizer knows
+}
+
+// from notes what a stretch was cut from.
+func (s stretch) from(whole stretch) stretch {
+	if s.rows >= whole.rows {
+		s.idle = whole.idle + 1
+	}
+	return s
 }
 
 func (p *splitter) split(yield func(row.Range, error) bool) error {
@@ -86,7 +95,7 @@ func (p *splitter) split(yield func(row.Range, error) bool) error {
 			return err
 		}
 		if ok {
-			todo = append(todo, right, left)
+			todo = append(todo, right.from(at), left.from(at))
 			continue
 		}
 		if !cut(at.upto) {
@@ -98,7 +107,7 @@ func (p *splitter) split(yield func(row.Range, error) bool) error {
 
 // halve cuts a stretch in two, or says that it is small enough or can not be cut.
 func (p *splitter) halve(at stretch, first, last row.Key) (left, right stretch, ok bool, err error) {
-	if at.rows <= p.rows+p.rows/2 {
+	if at.rows <= p.rows+p.rows/2 || at.idle > 3 {
 		return left, right, false, nil
 	}
 	low, high := at.after, at.upto
@@ -201,7 +210,7 @@ func (p *splitter) descend(at stretch, prefix [][]byte, values [][]byte) (left, 
 func (p *splitter) edge(at stretch, prefix [][]byte, way string) ([]byte, error) {
 	where := make([]string, len(prefix))
 	for i, v := range prefix {
-		where[i] = "t." + quote(p.key[i].name) + " = " + string(appendBound(nil, p.key[i].typ, v))
+		where[i] = "t." + quote(p.key[i].name) + " = " + string(appendOwn(nil, p.key[i].typ, v))
 	}
 	bounds, err := within(p.key, row.Range{After: at.after, Upto: at.upto})
 	if err != nil {

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -45,6 +46,20 @@ func place(t testing.TB) drivertest.Place {
 			return d
 		},
 		App: app,
+		Kill: func(t testing.TB) {
+			s := newSession(t, look)
+			defer s.Close()
+			lines, err := s.rows(context.Background(), "SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs := look.sessions()
+			for _, line := range lines {
+				if id, _ := strconv.ParseInt(line[0], 10, 64); !theirs[id] {
+					_ = s.Exec("KILL CONNECTION " + line[0])
+				}
+			}
+		},
 		Left: func(t testing.TB) []string {
 			s := newSession(t, look)
 			defer s.Close()
