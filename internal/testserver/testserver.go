@@ -198,9 +198,17 @@ func newMariaDB(settings Settings) (*Server, error) {
 	if out, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
+	// A server that starts clears its folder for temporary files, another one's files included.
+	temporary := filepath.Join(s.Dir, "t")
+	if err := os.Mkdir(temporary, 0o777); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(temporary, 0o777); err != nil {
+		return nil, err
+	}
 	socket := filepath.Join(s.Dir, "s")
 	args := []string{
-		"--no-defaults", "--datadir=" + data, "--socket=" + socket, "--bind-address=127.0.0.1",
+		"--no-defaults", "--datadir=" + data, "--tmpdir=" + temporary, "--socket=" + socket, "--bind-address=127.0.0.1",
 		"--pid-file=" + filepath.Join(s.Dir, "pid"), "--character-set-server=utf8mb4", "--local-infile=1",
 		"--max-allowed-packet=256M", "--max-connections=200", "--innodb-buffer-pool-size=256M", "--skip-name-resolve",
 		"--log-bin=" + filepath.Join(data, "binlog"), "--binlog-format=ROW", "--sync-binlog=1", "--server-id=1",
