@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -272,7 +273,7 @@ func (d *database) collect(ctx context.Context, s *session, t *schema.Table, sha
 	}
 	defer r.Close()
 	for {
-		if err := r.Next(c.values); err == io.EOF {
+		if err := r.Next(c.values); errors.Is(err, io.EOF) {
 			return r.Close()
 		} else if err != nil {
 			return err
@@ -322,7 +323,8 @@ func (d *database) part(ctx context.Context, s *session, t *schema.Table, shape 
 	for _, sql := range []string{
 		"DROP TEMPORARY TABLE IF EXISTS " + shared,
 		"CREATE TEMPORARY TABLE " + shared + " ENGINE=InnoDB AS SELECT " + strings.Join(columns, ", ") + " FROM " + name + " t WHERE " +
-			strings.Join(set, " AND ") + " GROUP BY " + strings.Join(group, ", ") + " HAVING COUNT(*) > 1"} {
+			strings.Join(set, " AND ") + " GROUP BY " + strings.Join(group, ", ") + " HAVING COUNT(*) > 1",
+	} {
 		if err := s.run(ctx, sql); err != nil {
 			return 0, err
 		}

@@ -150,10 +150,24 @@ func TestLanesShareTheRecord(t *testing.T) {
 func TestChangesOfEveryKeyTypeAreFound(t *testing.T) {
 	s := source(t)
 	for i, c := range []struct{ typ, value string }{
-		{"BIGINT UNSIGNED", "18446744073709551615"}, {"DECIMAL(20,5)", "-1.50000"}, {"VARCHAR(20) CHARACTER SET latin1", "ü'\\"},
-		{"CHAR(5)", "ab"}, {"BINARY(4)", "a\x00\x00\x00"}, {"VARBINARY(9)", "\x00'\\\xff"}, {"DATE", "0000-00-00"}, {"DATETIME(6)", "2024-01-02 03:04:05.000006"},
-		{"TIMESTAMP(3)", "2024-01-02 03:04:05.5"}, {"TIME(2)", "-12:00:00.25"}, {"YEAR", "0"}, {"ENUM('b','a')", "a"}, {"SET('x','y')", "x,y"}, {"BIT(9)", "100000001"},
-		{"UUID", "123e4567-e89b-12d3-a456-426614174000"}, {"INET6", "::1"}, {"VARCHAR(9) CHARACTER SET utf16", "😀"}, {"TINYINT(1)", "5"},
+		{"BIGINT UNSIGNED", "18446744073709551615"},
+		{"DECIMAL(20,5)", "-1.50000"},
+		{"VARCHAR(20) CHARACTER SET latin1", "ü'\\"},
+		{"CHAR(5)", "ab"},
+		{"BINARY(4)", "a\x00\x00\x00"},
+		{"VARBINARY(9)", "\x00'\\\xff"},
+		{"DATE", "0000-00-00"},
+		{"DATETIME(6)", "2024-01-02 03:04:05.000006"},
+		{"TIMESTAMP(3)", "2024-01-02 03:04:05.5"},
+		{"TIME(2)", "-12:00:00.25"},
+		{"YEAR", "0"},
+		{"ENUM('b','a')", "a"},
+		{"SET('x','y')", "x,y"},
+		{"BIT(9)", "100000001"},
+		{"UUID", "123e4567-e89b-12d3-a456-426614174000"},
+		{"INET6", "::1"},
+		{"VARCHAR(9) CHARACTER SET utf16", "😀"},
+		{"TINYINT(1)", "5"},
 	} {
 		name := fmt.Sprintf("k%d", i)
 		s.do("CREATE TABLE " + name + " (k " + c.typ + " NOT NULL PRIMARY KEY, v INT)")
@@ -185,9 +199,11 @@ func TestHostileNames(t *testing.T) {
 	src, dst := source(t), target(t)
 	epoch := dst.takeOver()
 	for i, n := range hostile {
-		made := &schema.Table{Name: schema.Name{Schema: src.Info.Schema, Name: n}, Number: i + 1,
+		made := &schema.Table{
+			Name: schema.Name{Schema: src.Info.Schema, Name: n}, Number: i + 1,
 			Columns: []*schema.Column{{Name: n, Type: schema.Type{Kind: row.Int, Raw: "int"}}, {Name: n + "2", Type: schema.Type{Kind: row.Text, Raw: "varchar(20)"}, Null: true, Comment: n}},
-			Comment: n}
+			Comment: n,
+		}
 		made.Primary = &schema.Key{Columns: []schema.Part{{Column: n}}}
 		made.Uniques = []*schema.Key{{Name: n, Columns: []schema.Part{{Column: n + "2"}}}}
 		for _, s := range []*side{src, dst} {

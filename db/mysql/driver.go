@@ -158,8 +158,10 @@ func (d *database) lookRound(ctx context.Context) error {
 	}
 	d.info = driver.Info{
 		Product: d.version.product, Version: facts[0], Name: d.place(), Schema: d.schema, Server: identity,
-		Limits: driver.Limits{Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet, IndexBytes: 3072,
-			FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Reserved: "whimbrel_", Features: d.version.features()},
+		Limits: driver.Limits{
+			Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet, IndexBytes: 3072,
+			FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Reserved: "whimbrel_", Features: d.version.features(),
+		},
 	}
 	return nil
 }

@@ -26,8 +26,10 @@ func TestTheGateRefusesEveryWrite(t *testing.T) {
 	}
 	a := s.app()
 	for _, name := range []string{"g", "m"} {
-		for _, sql := range []string{"INSERT INTO % VALUES (2,2)", "INSERT IGNORE INTO % VALUES (2,2)", "REPLACE INTO % VALUES (1,2)", "UPDATE % SET v=2", "UPDATE IGNORE % SET v=2",
-			"DELETE FROM %", "INSERT INTO % VALUES (1,1) ON DUPLICATE KEY UPDATE v=9", "DELETE % FROM % JOIN (SELECT 1 id) x USING (id)"} {
+		for _, sql := range []string{
+			"INSERT INTO % VALUES (2,2)", "INSERT IGNORE INTO % VALUES (2,2)", "REPLACE INTO % VALUES (1,2)", "UPDATE % SET v=2", "UPDATE IGNORE % SET v=2",
+			"DELETE FROM %", "INSERT INTO % VALUES (1,1) ON DUPLICATE KEY UPDATE v=9", "DELETE % FROM % JOIN (SELECT 1 id) x USING (id)",
+		} {
 			err := a.run(t.Context(), strings.ReplaceAll(sql, "%", name))
 			s.class(err, driver.Refused)
 			if !strings.Contains(err.Error(), "Whimbrel") {
@@ -127,11 +129,19 @@ func TestFingerprintsTellWhatHappened(t *testing.T) {
 		sql  string
 		want driver.Verdict
 	}{
-		{"SELECT 1", driver.Harmless}, {"INSERT INTO f VALUES (9,9)", driver.Harmless}, {"ANALYZE TABLE f", driver.Harmless},
-		{"CREATE TRIGGER app AFTER INSERT ON f FOR EACH ROW SET @x = 1", driver.Harmless}, {"ALTER TABLE f COMMENT 'c'", driver.Harmless},
-		{"TRUNCATE TABLE f", driver.Suspect}, {"OPTIMIZE TABLE f", driver.Suspect},
-		{"ALTER TABLE f ADD COLUMN w INT", driver.Invalid}, {"ALTER TABLE f MODIFY v BIGINT", driver.Invalid}, {"DROP TRIGGER whimbrel_update_1", driver.Invalid},
-		{"ALTER TABLE f ENGINE=Aria", driver.Invalid}, {"DROP TABLE f", driver.Invalid}, {"ALTER TABLE f PARTITION BY HASH (id) PARTITIONS 2", driver.Invalid},
+		{"SELECT 1", driver.Harmless},
+		{"INSERT INTO f VALUES (9,9)", driver.Harmless},
+		{"ANALYZE TABLE f", driver.Harmless},
+		{"CREATE TRIGGER app AFTER INSERT ON f FOR EACH ROW SET @x = 1", driver.Harmless},
+		{"ALTER TABLE f COMMENT 'c'", driver.Harmless},
+		{"TRUNCATE TABLE f", driver.Suspect},
+		{"OPTIMIZE TABLE f", driver.Suspect},
+		{"ALTER TABLE f ADD COLUMN w INT", driver.Invalid},
+		{"ALTER TABLE f MODIFY v BIGINT", driver.Invalid},
+		{"DROP TRIGGER whimbrel_update_1", driver.Invalid},
+		{"ALTER TABLE f ENGINE=Aria", driver.Invalid},
+		{"DROP TABLE f", driver.Invalid},
+		{"ALTER TABLE f PARTITION BY HASH (id) PARTITIONS 2", driver.Invalid},
 		{"CREATE OR REPLACE TRIGGER whimbrel_delete_1 AFTER DELETE ON f FOR EACH ROW DELETE FROM nothing", driver.Suspect},
 	} {
 		s.do("DROP TABLE IF EXISTS f, nothing", "CREATE TABLE f (id INT PRIMARY KEY, v INT)", "INSERT INTO f VALUES (1,1)")

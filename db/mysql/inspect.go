@@ -83,8 +83,10 @@ func (i *inspection) readColumns(ctx context.Context) error {
 		}
 		extra := strings.ToLower(l[14])
 		c := &schema.Column{Name: l[1], Null: l[4] == "YES", Comment: l[15], Hidden: strings.Contains(extra, "invisible")}
-		c.Type = catalogType{data: strings.ToLower(l[5]), column: l[6], length: l[7], octets: l[8], digits: l[9], scale: l[10], seconds: l[11],
-			charset: l[12], collation: l[13], json: json[l[0]+"\x00"+l[1]]}.describe()
+		c.Type = catalogType{
+			data: strings.ToLower(l[5]), column: l[6], length: l[7], octets: l[8], digits: l[9], scale: l[10], seconds: l[11],
+			charset: l[12], collation: l[13], json: json[l[0]+"\x00"+l[1]],
+		}.describe()
 		if strings.Contains(extra, "auto_increment") {
 			c.Identity = schema.Identity{Kind: schema.ByDefault, Start: 1, Increment: 1}
 		}

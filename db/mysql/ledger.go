@@ -165,7 +165,8 @@ func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 			}
 			for _, sql := range []string{
 				"DELETE FROM " + d.own("range") + " WHERE table_no = ?",
-				"DELETE FROM " + d.own("list") + " WHERE table_no = ?", "INSERT INTO " + d.own("range") + " VALUES (?, -1, 0)"} {
+				"DELETE FROM " + d.own("list") + " WHERE table_no = ?", "INSERT INTO " + d.own("range") + " VALUES (?, -1, 0)",
+			} {
 				if err := s.run(ctx, sql, n); err != nil {
 					return err
 				}

@@ -20,13 +20,17 @@ const everyType = `CREATE TABLE every (
 	gen INT GENERATED ALWAYS AS (ti + 1) STORED)`
 
 var everyRows = [][]string{
-	{"18446744073709551615", "-128", "5", "32767", "16777215", "42", "-9223372036854775808", "18446744073709551615",
+	{
+		"18446744073709551615", "-128", "5", "32767", "16777215", "42", "-9223372036854775808", "18446744073709551615",
 		"0", "12345678901234567890123456789012345.123456789012345678901234567890", "42.50", "1.6777216e+07", "-0.5", "1010101010101", strings.Repeat("1", 64),
 		"ab", "tab\t nl\n bs\\ nul\x00 N \\N é 😀 trailing  ", "Grüße ÿ", "日本", "😀 utf16", "Привет", "日本語", "long'text\"", "ab\x00\x00\x00\x00\x00\x00", "\\N\x00\xff\n\t", "", "it's", "x,z", "ä",
-		"0000-00-00", "-838:59:59.999999", "2024-02-29 23:59:59.5", "0000-00-00 00:00:00", "2037-12-31 23:59:59.123456", `{"a": 1,  "a":"é\n"}`, "123e4567-e89b-12d3-a456-426614174000", "2001:db8::1", "SRID=4326;POINT(0.30000000000000004 1)", "SRID=0;POINT(1 2)"},
-	{"0", "0", "0", "-32768", "0", "0", "0", "0", "1901", "-0.000000000000000000000000000001", "0.00", "1.1754944e-38", "5e-324", "0000000000000", strings.Repeat("0", 64),
+		"0000-00-00", "-838:59:59.999999", "2024-02-29 23:59:59.5", "0000-00-00 00:00:00", "2037-12-31 23:59:59.123456", `{"a": 1,  "a":"é\n"}`, "123e4567-e89b-12d3-a456-426614174000", "2001:db8::1", "SRID=4326;POINT(0.30000000000000004 1)", "SRID=0;POINT(1 2)",
+	},
+	{
+		"0", "0", "0", "-32768", "0", "0", "0", "0", "1901", "-0.000000000000000000000000000001", "0.00", "1.1754944e-38", "5e-324", "0000000000000", strings.Repeat("0", 64),
 		"", "", "", "", "", "", "", "", strings.Repeat("\x00", 8), "", "\x00", "a", "", "b",
-		"2024-00-15", "24:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1970-01-01 00:00:01", "[]", "00000000-0000-0000-0000-000000000000", "::", "SRID=0;GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))", "SRID=0;POINT(-1e300 1.5e-7)"},
+		"2024-00-15", "24:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1970-01-01 00:00:01", "[]", "00000000-0000-0000-0000-000000000000", "::", "SRID=0;GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))", "SRID=0;POINT(-1e300 1.5e-7)",
+	},
 }
 
 // TestEveryTypeComesBackAsItWent loads cells into every type, both ways in, and reads the same cells.
@@ -97,8 +101,10 @@ func TestCarriedTypesRoundTrip(t *testing.T) {
 	for i, f := range foreign {
 		for _, key := range []bool{false, true} {
 			typ, _ := s.Dialect.Carry(f.typ, key)
-			tb := &schema.Table{Name: schema.Name{Schema: s.Info.Schema, Name: fmt.Sprintf("carried_%d_%t", i, key)}, Number: 2*i + 1,
-				Columns: []*schema.Column{{Name: "id", Type: schema.Type{Kind: row.Int, Raw: "int"}}, {Name: "v", Type: typ, Null: !key}}}
+			tb := &schema.Table{
+				Name: schema.Name{Schema: s.Info.Schema, Name: fmt.Sprintf("carried_%d_%t", i, key)}, Number: 2*i + 1,
+				Columns: []*schema.Column{{Name: "id", Type: schema.Type{Kind: row.Int, Raw: "int"}}, {Name: "v", Type: typ, Null: !key}},
+			}
 			tb.Primary = &schema.Key{Columns: []schema.Part{{Column: "id"}}}
 			if key {
 				tb.Number++
@@ -143,9 +149,15 @@ func TestNothingIsAlteredOnTheWayIn(t *testing.T) {
 	shape := shapeOf(tb)
 	epoch := s.takeOver()
 	for i, bad := range [][]string{
-		{"1", "128", "a", "a", "~", "a", "1.00"}, {"1", "1", "abcd", "a", "~", "a", "1.00"}, {"1", "1", "a", "日", "~", "a", "1.00"},
-		{"1", "1", "a", "a", "2024-13-01 00:00:00", "a", "1.00"}, {"1", "1", "a", "a", "~", "b", "1.00"}, {"1", "1", "a", "a", "~", "a", "123.00"},
-		{"1", "1", "a", "a", "~", "a", "1.005"}, {"x", "1", "a", "a", "~", "a", "1.00"}, {"1", "1", "a\xff", "a", "~", "a", "1.00"},
+		{"1", "128", "a", "a", "~", "a", "1.00"},
+		{"1", "1", "abcd", "a", "~", "a", "1.00"},
+		{"1", "1", "a", "日", "~", "a", "1.00"},
+		{"1", "1", "a", "a", "2024-13-01 00:00:00", "a", "1.00"},
+		{"1", "1", "a", "a", "~", "b", "1.00"},
+		{"1", "1", "a", "a", "~", "a", "123.00"},
+		{"1", "1", "a", "a", "~", "a", "1.005"},
+		{"x", "1", "a", "a", "~", "a", "1.00"},
+		{"1", "1", "a\xff", "a", "~", "a", "1.00"},
 	} {
 		for _, s.d.infile = range []bool{true, false} {
 			err := s.load(epoch, tb, shape, 100+i, batch(7, []string{"0", "1", "a", "a", "~", "a", "1.00"}, bad))

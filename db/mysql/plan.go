@@ -368,8 +368,10 @@ func (d dialect) CreateConstraints(t *schema.Table) (add, prove []driver.Stateme
 		prove = append(prove, driver.Statement{Purpose: "prove foreign key " + k.Name + " of " + t.Name.String(), SQL: failing(d.orphans(t, k, "1"))})
 	}
 	for _, c := range t.Checks {
-		prove = append(prove, driver.Statement{Purpose: "prove check " + c.Name + " of " + t.Name.String(),
-			SQL: failing("SELECT 1 FROM " + d.name(t.Name) + " WHERE NOT (" + c.Expression + ")")})
+		prove = append(prove, driver.Statement{
+			Purpose: "prove check " + c.Name + " of " + t.Name.String(),
+			SQL:     failing("SELECT 1 FROM " + d.name(t.Name) + " WHERE NOT (" + c.Expression + ")"),
+		})
 	}
 	return add, prove
 }

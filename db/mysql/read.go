@@ -98,8 +98,8 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 	stop := context.AfterFunc(ctx, c.kill)
 	defer stop()
 	err := c.fill(b)
-	if err == nil || err == io.EOF {
-		c.done = err == io.EOF
+	if err == nil || errors.Is(err, io.EOF) {
+		c.done = errors.Is(err, io.EOF)
 		return err
 	}
 	c.done = true
@@ -120,7 +120,7 @@ func (c *cursor) fill(b *row.Batch) error {
 			}
 		}
 		switch err := c.rows.Next(c.cells.values); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			err = c.rows.Close()
 			if c.rows = nil; err != nil {
 				return err

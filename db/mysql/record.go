@@ -141,7 +141,7 @@ func (k *take) entries(ctx context.Context) error {
 	values := make([]sqldriver.Value, 3+len(entry.values)+len(image.values))
 	copies := map[uint64][16]byte{}
 	for k.images.Size()+k.keys.Size() < takeBytes {
-		if err := r.Next(values); err == io.EOF {
+		if err := r.Next(values); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return err
@@ -210,8 +210,10 @@ func (k *take) also(ctx context.Context) error {
 			return err
 		}
 	}
-	c := &cursor{lease: &lease{session: k.receipt.session}, ctx: ctx, d: k.d, cells: newCells(k.want.Table, k.want.Shape), wanted: map[[16]byte]struct{}{},
-		q: driver.Query{Table: k.want.Table, Shape: k.want.Shape, Keys: more}}
+	c := &cursor{
+		lease: &lease{session: k.receipt.session}, ctx: ctx, d: k.d, cells: newCells(k.want.Table, k.want.Shape), wanted: map[[16]byte]struct{}{},
+		q: driver.Query{Table: k.want.Table, Shape: k.want.Shape, Keys: more},
+	}
 	for i := range more.Len() {
 		c.wanted[row.Seed(0).Digest(more.Row(i))] = struct{}{}
 	}
@@ -219,7 +221,7 @@ func (k *take) also(ctx context.Context) error {
 	for {
 		rows.Reset()
 		err := c.fill(rows)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		for i := range rows.Len() {
@@ -227,7 +229,7 @@ func (k *take) also(ctx context.Context) error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 	}

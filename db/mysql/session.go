@@ -135,11 +135,15 @@ func hexText(s string) string { return "_utf8mb4 x'" + hex.EncodeToString([]byte
 // wishes are settings that not every version has, or lets a session have, and that are wanted where they can be had.
 func wishes(v version) []string {
 	if v.maria() {
-		return []string{"explicit_defaults_for_timestamp=1", "in_predicate_conversion_threshold=0",
-			"optimizer_max_sel_arg_weight=0", "wsrep_sync_wait=1", "max_statement_time=0"}
+		return []string{
+			"explicit_defaults_for_timestamp=1", "in_predicate_conversion_threshold=0",
+			"optimizer_max_sel_arg_weight=0", "wsrep_sync_wait=1", "max_statement_time=0",
+		}
 	}
-	return []string{"explicit_defaults_for_timestamp=1", "range_optimizer_max_mem_size=0", "information_schema_stats_expiry=0",
-		"max_execution_time=0", "show_create_table_skip_secondary_engine=1"}
+	return []string{
+		"explicit_defaults_for_timestamp=1", "range_optimizer_max_mem_size=0", "information_schema_stats_expiry=0",
+		"max_execution_time=0", "show_create_table_skip_secondary_engine=1",
+	}
 }
 
 // run executes a statement and throws its result away.
@@ -204,7 +208,7 @@ func (s *session) table(ctx context.Context, sql string, args ...sqldriver.Value
 	values := make([]sqldriver.Value, len(names))
 	var all [][]string
 	for {
-		if err := r.Next(values); err == io.EOF {
+		if err := r.Next(values); errors.Is(err, io.EOF) {
 			return names, all, r.Close()
 		} else if err != nil {
 			return nil, nil, err

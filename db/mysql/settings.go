@@ -124,8 +124,10 @@ func (q *questions) engines(ctx context.Context) error {
 	all, err := q.s.rows(ctx, `SELECT table_name, engine FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'
 		AND engine IS NOT NULL AND engine <> 'InnoDB' AND table_name NOT LIKE 'whimbrel\_%' ORDER BY 1`, q.d.schema)
 	for _, l := range all {
-		q.found = append(q.found, driver.Notice{Rule: "engine", Level: driver.NotLive, Table: schema.Name{Schema: q.d.schema, Name: l[0]},
-			Message: "The engine " + l[1] + " keeps rows of transactions that were rolled back.", Do: "Convert it to InnoDB, or leave it a downtime table."})
+		q.found = append(q.found, driver.Notice{
+			Rule: "engine", Level: driver.NotLive, Table: schema.Name{Schema: q.d.schema, Name: l[0]},
+			Message: "The engine " + l[1] + " keeps rows of transactions that were rolled back.", Do: "Convert it to InnoDB, or leave it a downtime table.",
+		})
 	}
 	return err
 }

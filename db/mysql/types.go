@@ -115,8 +115,10 @@ func values(column string) []string {
 	return all
 }
 
-var geometries = []string{"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
-	"geometrycollection", "geomcollection"}
+var geometries = []string{
+	"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+	"geometrycollection", "geomcollection",
+}
 
 func baseWord(raw string) string {
 	raw = strings.ToLower(raw)
@@ -147,8 +149,10 @@ func (v version) text(length int64, key bool) (schema.Type, []driver.Loss) {
 	switch {
 	case key && (length == 0 || length > 768):
 		t.Length = 255
-		losses = []driver.Loss{{Level: driver.Lossy, Unless: []driver.FactKind{driver.Longest},
-			Message: "holds at most 255 characters, because it is part of a key or an index"}}
+		losses = []driver.Loss{{
+			Level: driver.Lossy, Unless: []driver.FactKind{driver.Longest},
+			Message: "holds at most 255 characters, because it is part of a key or an index",
+		}}
 	case key, length > 0 && length <= 255:
 		t.Length = length
 	}
@@ -168,8 +172,10 @@ func (v version) bytes(f schema.Type, key bool) (schema.Type, []driver.Loss) {
 		t.Raw, t.Length = "varbinary("+n+")", f.Length
 	case key:
 		t.Raw, t.Length = "varbinary(768)", 768
-		return t, []driver.Loss{{Level: driver.Lossy, Unless: []driver.FactKind{driver.Longest},
-			Message: "holds at most 768 bytes, because it is part of a key or an index"}}
+		return t, []driver.Loss{{
+			Level: driver.Lossy, Unless: []driver.FactKind{driver.Longest},
+			Message: "holds at most 768 bytes, because it is part of a key or an index",
+		}}
 	}
 	return t, nil
 }
@@ -209,8 +215,10 @@ func (v version) decimal(f schema.Type) (schema.Type, []driver.Loss) {
 	}
 	if f.Precision == 0 || t.Precision > 65 || t.Scale > scales {
 		t.Precision, t.Scale = 65, 30
-		losses = append(losses, driver.Loss{Level: driver.Lossy,
-			Message: "holds 35 digits before and 30 after the point, and not how many zeros a value was written with"})
+		losses = append(losses, driver.Loss{
+			Level:   driver.Lossy,
+			Message: "holds 35 digits before and 30 after the point, and not how many zeros a value was written with",
+		})
 	}
 	t.Raw = "decimal(" + strconv.Itoa(t.Precision) + "," + strconv.Itoa(t.Scale) + ")"
 	return t, losses
@@ -244,8 +252,10 @@ func (d dialect) Carry(f schema.Type, key bool) (schema.Type, []driver.Loss) {
 	case row.Float32, row.Float64:
 		word := map[row.Kind]string{row.Float32: "float", row.Float64: "double"}[f.Kind]
 		return schema.Type{Kind: f.Kind, Raw: word},
-			[]driver.Loss{{Level: driver.Lossy, Message: "cannot hold NaN or an infinity", Unless: []driver.FactKind{driver.NotANumber}},
-				{Level: driver.Lossy, Message: "holds no negative zero: it becomes 0", Unless: []driver.FactKind{driver.NegativeZero}}}
+			[]driver.Loss{
+				{Level: driver.Lossy, Message: "cannot hold NaN or an infinity", Unless: []driver.FactKind{driver.NotANumber}},
+				{Level: driver.Lossy, Message: "holds no negative zero: it becomes 0", Unless: []driver.FactKind{driver.NegativeZero}},
+			}
 	case row.Text:
 		return v.text(f.Length, key)
 	case row.Bytes:
@@ -298,8 +308,10 @@ func (v version) choice(f schema.Type, key bool) (schema.Type, []driver.Loss) {
 	for i, s := range f.Values {
 		quoted[i] = quoteText(s)
 	}
-	return schema.Type{Kind: row.Text, Values: f.Values, Set: f.Set, Length: longest, Charset: "utf8mb4",
-		Collation: v.binaryCollation(), Binary: true, Raw: word + "(" + strings.Join(quoted, ",") + ")"}, nil
+	return schema.Type{
+		Kind: row.Text, Values: f.Values, Set: f.Set, Length: longest, Charset: "utf8mb4",
+		Collation: v.binaryCollation(), Binary: true, Raw: word + "(" + strings.Join(quoted, ",") + ")",
+	}, nil
 }
 
 func (v version) uuid() schema.Type {

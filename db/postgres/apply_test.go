@@ -317,8 +317,16 @@ func TestAnIndexBuiltMeanwhile(t *testing.T) {
 func TestARowThatDoesNotFitNamesItsColumn(t *testing.T) {
 	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v varchar(3), n numeric(4,2), ts timestamp(0))")
 	to := tableOf(t, p.target, "a")
-	for i, bad := range [][]string{{"1", "abcd", "1.00", ""}, {"1", "ab  ", "1.00", ""}, {"1", "a\x00", "1.00", ""}, {"x", "a", "1.00", ""},
-		{"1", "a", "1.001", ""}, {"1", "a", "100.00", ""}, {"1", "a", "1.00", "2024-01-01 00:00:00.5"}, {"1", "\xff", "1.00", ""}} {
+	for i, bad := range [][]string{
+		{"1", "abcd", "1.00", ""},
+		{"1", "ab  ", "1.00", ""},
+		{"1", "a\x00", "1.00", ""},
+		{"x", "a", "1.00", ""},
+		{"1", "a", "1.001", ""},
+		{"1", "a", "100.00", ""},
+		{"1", "a", "1.00", "2024-01-01 00:00:00.5"},
+		{"1", "\xff", "1.00", ""},
+	} {
 		b := row.NewBatch(4)
 		for _, cell := range bad {
 			if cell == "" {

@@ -300,15 +300,24 @@ func TestTheWatcherJudges(t *testing.T) {
 		sql  string
 		want driver.Verdict
 	}{
-		{"GRANT SELECT ON a TO PUBLIC", driver.Harmless}, {"COMMENT ON TABLE a IS 'x'", driver.Harmless}, {"VACUUM FULL a", driver.Harmless},
-		{"ANALYZE a", driver.Harmless}, {"CREATE INDEX ON a (v)", driver.Harmless}, {"TRUNCATE a", driver.Harmless},
+		{"GRANT SELECT ON a TO PUBLIC", driver.Harmless},
+		{"COMMENT ON TABLE a IS 'x'", driver.Harmless},
+		{"VACUUM FULL a", driver.Harmless},
+		{"ANALYZE a", driver.Harmless},
+		{"CREATE INDEX ON a (v)", driver.Harmless},
+		{"TRUNCATE a", driver.Harmless},
 		{"ALTER TABLE a DISABLE TRIGGER ALL; ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_insert_1; ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_update_1;" +
 			"ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_delete_1; ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_empty_1", driver.Suspect},
-		{"VACUUM FULL whimbrel_source.record_1", driver.Suspect}, {"ALTER TABLE a ENABLE ROW LEVEL SECURITY", driver.Suspect},
-		{"ALTER TABLE a ENABLE TRIGGER USER", driver.Invalid}, {"DROP TRIGGER whimbrel_update_1 ON a", driver.Invalid},
-		{"ALTER TABLE a ADD COLUMN w integer", driver.Invalid}, {"ALTER TABLE a ALTER COLUMN v TYPE varchar(10)", driver.Invalid},
-		{"ALTER TABLE a RENAME TO b; CREATE TABLE a (id integer PRIMARY KEY, v text)", driver.Invalid}, {"DROP TABLE a", driver.Invalid},
-		{"ALTER TABLE a SET UNLOGGED", driver.Invalid}, {"CREATE TABLE heir () INHERITS (a)", driver.Invalid},
+		{"VACUUM FULL whimbrel_source.record_1", driver.Suspect},
+		{"ALTER TABLE a ENABLE ROW LEVEL SECURITY", driver.Suspect},
+		{"ALTER TABLE a ENABLE TRIGGER USER", driver.Invalid},
+		{"DROP TRIGGER whimbrel_update_1 ON a", driver.Invalid},
+		{"ALTER TABLE a ADD COLUMN w integer", driver.Invalid},
+		{"ALTER TABLE a ALTER COLUMN v TYPE varchar(10)", driver.Invalid},
+		{"ALTER TABLE a RENAME TO b; CREATE TABLE a (id integer PRIMARY KEY, v text)", driver.Invalid},
+		{"DROP TABLE a", driver.Invalid},
+		{"ALTER TABLE a SET UNLOGGED", driver.Invalid},
+		{"CREATE TABLE heir () INHERITS (a)", driver.Invalid},
 	}
 	for _, c := range cases {
 		p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v text)")

@@ -43,8 +43,13 @@ func (db *database) Inspect(ctx context.Context, schemas []string) (*schema.Sche
 		file string
 		line func(v [][]byte)
 	}{
-		{"tables", in.table}, {"columns", in.column}, {"indexes", in.index}, {"constraints", in.constraint},
-		{"sequences", in.sequence}, {"types", in.typeDef}, {"others", in.other},
+		{"tables", in.table},
+		{"columns", in.column},
+		{"indexes", in.index},
+		{"constraints", in.constraint},
+		{"sequences", in.sequence},
+		{"types", in.typeDef},
+		{"others", in.other},
 	} {
 		in.each(ctx, part.file, part.line)
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -86,7 +87,7 @@ type twins struct {
 func newTwins(t testing.TB, path, name string) *twins {
 	t.Helper()
 	p := &twins{t: t, source: openAt(t, path, driver.Source), target: openAt(t, filepath.Join(t.TempDir(), "target.db"), driver.Target)}
-	t.Cleanup(func() { p.source.Close(); p.target.Close() })
+	t.Cleanup(func() { p.check(errors.Join(p.source.Close(), p.target.Close())) })
 	p.st, p.ss = shaped(t, p.source, name, 1)
 	p.check(p.source.Capturer.Install(t.Context(), p.st, p.ss, driver.Wait{}))
 	p.check(p.source.Capturer.Install(t.Context(), p.st, p.ss, driver.Wait{}))
@@ -141,8 +142,10 @@ func (p *twins) round(most int) bool {
 	}
 	p.check(r.Durable(ctx))
 	p.number++
-	p.check(p.target.Applier.Apply(ctx, driver.Delta{Table: p.tt, Shape: p.ts, Epoch: p.epoch, Number: p.number,
-		Keys: keys, Images: images, Mended: also, Stamp: stamp}))
+	p.check(p.target.Applier.Apply(ctx, driver.Delta{
+		Table: p.tt, Shape: p.ts, Epoch: p.epoch, Number: p.number,
+		Keys: keys, Images: images, Mended: also, Stamp: stamp,
+	}))
 	p.check(r.Forget(ctx, p.number))
 	return true
 }

@@ -24,7 +24,7 @@ import (
 func TestOpenChangesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new.db")
 	d := openAt(t, path, driver.Target)
-	defer d.Close()
+	defer closed(t, d)
 	found, err := d.Inspector.Inspect(t.Context(), nil)
 	if err != nil || len(found.Tables) > 0 {
 		t.Fatalf("%v %v", found, err)
@@ -45,7 +45,7 @@ func TestOpenChangesNothing(t *testing.T) {
 		t.Fatalf("%v %v", found, err)
 	}
 	other := openAt(t, path, driver.Target)
-	defer other.Close()
+	defer closed(t, other)
 	if err := other.Ledger.Prepare(t.Context(), "another"); err == nil || !strings.Contains(err.Error(), "test-run") {
 		t.Errorf("the book of another move: %v", err)
 	}
@@ -274,7 +274,6 @@ func TestHugeValues(t *testing.T) {
 	if err := target.Applier.Apply(ctx, driver.Delta{Table: tt, Shape: ts, Epoch: epoch, Number: 1, Keys: keys, Images: b}); err != nil {
 		t.Fatal(err)
 	}
-	huge = nil
 	got := row.Sum{}
 	c, err := target.Reader.Read(ctx, driver.Query{Table: tt, Shape: ts})
 	if err != nil {
@@ -367,5 +366,13 @@ func TestCloseEndsWhatIsOpen(t *testing.T) {
 	}
 	if out, err := program(t, path, "INSERT INTO t VALUES (2)"); err != nil {
 		t.Errorf("the lock is still held: %s", out)
+	}
+}
+
+// closed closes a database at a test's end.
+func closed(t *testing.T, d *driver.Database) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }

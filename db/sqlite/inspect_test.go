@@ -150,8 +150,17 @@ func numbered(t *schema.Table, no int) *schema.Table {
 func TestCarryNamesEveryType(t *testing.T) {
 	for _, k := range row.Kinds() {
 		for _, base := range []schema.Type{
-			{Kind: k, Raw: "x"}, {Kind: k, Precision: 8}, {Kind: k, Precision: 16}, {Kind: k, Precision: 24}, {Kind: k, Precision: 32}, {Kind: k, Precision: 64, Unsigned: true},
-			{Kind: k, Precision: 10, Scale: 2}, {Kind: k, Precision: 65, Scale: 30}, {Kind: k, Scale: -1}, {Kind: k, Length: 10, Fixed: true}, {Kind: k, Length: 255},
+			{Kind: k, Raw: "x"},
+			{Kind: k, Precision: 8},
+			{Kind: k, Precision: 16},
+			{Kind: k, Precision: 24},
+			{Kind: k, Precision: 32},
+			{Kind: k, Precision: 64, Unsigned: true},
+			{Kind: k, Precision: 10, Scale: 2},
+			{Kind: k, Precision: 65, Scale: 30},
+			{Kind: k, Scale: -1},
+			{Kind: k, Length: 10, Fixed: true},
+			{Kind: k, Length: 255},
 		} {
 			for _, key := range []bool{false, true} {
 				got, losses := dialect{}.Carry(base, key)

@@ -181,13 +181,17 @@ func keyName(t *schema.Table, name, kind string, i int) string {
 func (dialect) CreateConstraints(t *schema.Table) (add, prove []driver.Statement) {
 	for _, k := range t.Checks {
 		what := strings.TrimSpace("check "+k.Name) + " of " + t.Name.Name
-		prove = append(prove, driver.Statement{Purpose: "prove " + what,
-			SQL: "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM " + quote(t.Name.Name) + " WHERE NOT (" + k.Expression + ")"})
+		prove = append(prove, driver.Statement{
+			Purpose: "prove " + what,
+			SQL:     "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM " + quote(t.Name.Name) + " WHERE NOT (" + k.Expression + ")",
+		})
 	}
 	for _, k := range t.Foreign {
 		what := strings.TrimSpace("foreign key "+k.Name) + " of " + t.Name.Name + " to " + k.Parent.Name
-		prove = append(prove, driver.Statement{Purpose: "prove " + what,
-			SQL: "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM (" + orphans(t, k) + ")"})
+		prove = append(prove, driver.Statement{
+			Purpose: "prove " + what,
+			SQL:     "SELECT " + proveFunction + "(count(*), " + quoteText(what) + ") FROM (" + orphans(t, k) + ")",
+		})
 	}
 	return add, prove
 }

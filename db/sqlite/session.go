@@ -233,7 +233,7 @@ func (s *session) each(sql string, scan func(*sqlite3.Stmt) error, args ...arg) 
 	}
 	for st.Step() {
 		if err := scan(st); err != nil {
-			if err == errEnough {
+			if errors.Is(err, errEnough) {
 				return nil
 			}
 			return err

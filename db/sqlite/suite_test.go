@@ -27,8 +27,18 @@ func TestSuite(t *testing.T) {
 		Truncate: drivertest.Rowwise,
 		Folded:   schema.Type{Kind: row.Text, Raw: "TEXT", Collation: "NOCASE"},
 		Samples: []drivertest.Sample{{Name: "untyped", Type: schema.Type{Kind: row.Other}, Cells: []drivertest.Cell{
-			{Text: "1"}, {Text: "-9223372036854775808"}, {Text: "1.0"}, {Text: "1.5e+300"}, {Text: "-0.0"}, {Text: "9e999"}, {Text: "-9e999"},
-			{Text: "''"}, {Text: "'1'"}, {Text: "'it''s'"}, {Text: "x''"}, {Text: "x'00ff'"},
+			{Text: "1"},
+			{Text: "-9223372036854775808"},
+			{Text: "1.0"},
+			{Text: "1.5e+300"},
+			{Text: "-0.0"},
+			{Text: "9e999"},
+			{Text: "-9e999"},
+			{Text: "''"},
+			{Text: "'1'"},
+			{Text: "'it''s'"},
+			{Text: "x''"},
+			{Text: "x'00ff'"},
 		}}},
 	})
 }

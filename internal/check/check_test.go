@@ -57,8 +57,10 @@ func TestLossesCountWhenValuesAreThere(t *testing.T) {
 
 func TestValuesThatNoCellSays(t *testing.T) {
 	facts := []driver.Fact{
-		{Column: "a", What: driver.WrongClass, Count: 2}, {Column: "b", What: driver.ZeroDate, Count: 1},
-		{Column: "c", What: driver.NotANumber, Count: 1}, {Column: "d", What: driver.BadText},
+		{Column: "a", What: driver.WrongClass, Count: 2},
+		{Column: "b", What: driver.ZeroDate, Count: 1},
+		{Column: "c", What: driver.NotANumber, Count: 1},
+		{Column: "d", What: driver.BadText},
 	}
 	told := []Loss{{Table: name("t"), Column: "b", Loss: driver.Loss{Unless: []driver.FactKind{driver.ZeroDate}}}}
 	found := Values(name("t"), facts, told)
@@ -94,8 +96,10 @@ func TestSameDatabase(t *testing.T) {
 		there  *schema.Schema
 		same   bool
 	}{
-		{"equal", a, nil, true}, {"another name, same tables", b, there, true},
-		{"another name, empty", b, &schema.Schema{}, false}, {"another server", c, there, false},
+		{"equal", a, nil, true},
+		{"another name, same tables", b, there, true},
+		{"another name, empty", b, &schema.Schema{}, false},
+		{"another server", c, there, false},
 	} {
 		if got := SameDatabase(a, k.target, there.Tables, k.there); Forbids(got) != k.same {
 			t.Errorf("%s: %+v", k.what, got)
@@ -112,9 +116,12 @@ func TestVersions(t *testing.T) {
 		from, to driver.Info
 		asks     bool
 	}{
-		{at("p", "15.4 (Debian 15.4-1)"), at("p", "12.1"), true}, {at("p", "12.22"), at("p", "15.4"), false},
-		{at("m", "10.11.6-MariaDB-0+deb12u1"), at("m", "10.6.1-MariaDB"), true}, {at("m", "10.6.1"), at("m", "10.11"), false},
-		{at("m", "10.11"), at("p", "9"), false}, {at("m", ""), at("m", "x"), false},
+		{at("p", "15.4 (Debian 15.4-1)"), at("p", "12.1"), true},
+		{at("p", "12.22"), at("p", "15.4"), false},
+		{at("m", "10.11.6-MariaDB-0+deb12u1"), at("m", "10.6.1-MariaDB"), true},
+		{at("m", "10.6.1"), at("m", "10.11"), false},
+		{at("m", "10.11"), at("p", "9"), false},
+		{at("m", ""), at("m", "x"), false},
 	} {
 		if got := Asks(Versions(c.from, c.to)); (len(got) > 0) != c.asks {
 			t.Errorf("%s to %s: %+v", c.from.Version, c.to.Version, got)
@@ -134,7 +141,8 @@ func TestOccupiedTargets(t *testing.T) {
 		filled map[schema.Name]bool
 		level  driver.Level
 	}{
-		{"absent", &schema.Schema{}, nil, ""}, {"empty and alike", there(id), nil, driver.Note},
+		{"absent", &schema.Schema{}, nil, ""},
+		{"empty and alike", there(id), nil, driver.Note},
 		{"filled", there(id), map[schema.Name]bool{name("t"): true}, driver.Forbidden},
 		{"another kind", there(&schema.Column{Name: "id", Type: schema.Type{Kind: row.Text}}), nil, driver.Forbidden},
 		{"no column", there(), nil, driver.Forbidden},
@@ -164,7 +172,8 @@ func TestNoticesOfAnUnknownLevelForbid(t *testing.T) {
 func TestNotLive(t *testing.T) {
 	got := NotLive([]Finding{
 		{Level: driver.NotLive, Table: name("a"), Message: "is below a cascade"},
-		{Level: driver.NotLive, Table: name("a"), Message: "is not logged"}, {Level: driver.Lossy, Table: name("b")},
+		{Level: driver.NotLive, Table: name("a"), Message: "is not logged"},
+		{Level: driver.Lossy, Table: name("b")},
 	})
 	if len(got) != 1 || got[name("a")] != "is below a cascade" {
 		t.Errorf("%v", got)

@@ -156,8 +156,17 @@ func TestMatch(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"tmp_*", "tmp_", true}, {"tmp_*", "tmp", false}, {"*", "", true}, {"", "", true}, {"", "a", false}, {"?", "ä", true},
-		{"*_old", "a_old_old", true}, {"a*b*c", "axxbxxc", true}, {"a*b*c", "axxbxx", false}, {"[a]", "a", false}, {"[a]", "[a]", true},
+		{"tmp_*", "tmp_", true},
+		{"tmp_*", "tmp", false},
+		{"*", "", true},
+		{"", "", true},
+		{"", "a", false},
+		{"?", "ä", true},
+		{"*_old", "a_old_old", true},
+		{"a*b*c", "axxbxxc", true},
+		{"a*b*c", "axxbxx", false},
+		{"[a]", "a", false},
+		{"[a]", "[a]", true},
 		{"*/x", "y/x", true},
 	} {
 		if got := Match(c.pattern, c.name); got != c.want {
@@ -190,8 +199,13 @@ func TestNumberAndOrder(t *testing.T) {
 
 func TestRangeRows(t *testing.T) {
 	for _, c := range []struct{ rows, bytes, want int64 }{
-		{-1, -1, 200_000}, {0, 0, 200_000}, {1_000_000, 100_000_000, 200_000}, {1_000_000, 1_000_000_000, 67108},
-		{100, 100 << 30, 500}, {1 << 40, 1 << 50, 1 << 40 / mostRanges}, {1000, -1, 200_000},
+		{-1, -1, 200_000},
+		{0, 0, 200_000},
+		{1_000_000, 100_000_000, 200_000},
+		{1_000_000, 1_000_000_000, 67108},
+		{100, 100 << 30, 500},
+		{1 << 40, 1 << 50, 1 << 40 / mostRanges},
+		{1000, -1, 200_000},
 	} {
 		if got := RangeRows(&schema.Table{Rows: c.rows, Bytes: c.bytes}); got != c.want {
 			t.Errorf("%d rows, %d bytes: %d, want %d", c.rows, c.bytes, got, c.want)

@@ -2,6 +2,7 @@ package procedure
 
 import (
 	"context"
+	"errors"
 
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 )
@@ -20,7 +21,7 @@ func (a *attempt) start(ctx context.Context, step Step) error {
 		failpoint.Step(failpoint.Begin, step.Name)
 		err := call(ctx, a.engine.actions[step.Name].Do)
 		switch {
-		case context.Cause(ctx) == Over:
+		case errors.Is(context.Cause(ctx), Over):
 		case err != nil:
 			_ = a.fail(ctx, step, err)
 		case ctx.Err() != nil:
