@@ -15,11 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,7 +52,7 @@ func (opener) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.D
 	if err != nil {
 		return nil, err
 	}
-	db := &database{config: config, options: o}
+	db := &database{config: config, options: o, leased: map[*session]struct{}{}}
 	db.name = "postgres " + net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
 	sessions := o.Sessions
 	if sessions <= 0 {
@@ -123,6 +126,10 @@ type database struct {
 	server   string
 	encoding string
 	silent   bool // our sessions may set session_replication_role
+
+	closing sync.Mutex
+	closed  bool
+	leased  map[*session]struct{} // sessions that somebody holds
 }
 
 // look finds out what Info says.
@@ -178,13 +185,26 @@ const features = driver.PartialIndexes | driver.PrefixIndexes | driver.IncludeCo
 	driver.IdentityAlways | driver.IdentitySteps | driver.IdentityAnywhere | driver.TableComments | driver.RandomUUIDs |
 	driver.FreeSequences
 
-// close ends every session. Again: does nothing.
+// close ends every session, those that somebody still holds too: their next call fails. Again: does nothing.
 func (db *database) close() error {
-	if db.workers != nil {
-		db.workers.Close()
+	db.closing.Lock()
+	if db.closed {
+		db.closing.Unlock()
+		return nil
 	}
-	if db.keepers != nil {
-		db.keepers.Close()
+	db.closed = true
+	held := slices.Collect(maps.Keys(db.leased))
+	db.closing.Unlock()
+	for _, s := range held {
+		_ = s.conn.Conn().Close()
+	}
+	for _, p := range []*puddle.Pool[*session]{db.workers, db.keepers} {
+		if p == nil {
+			continue
+		}
+		for _, idle := range p.AcquireAllIdle() {
+			idle.Destroy()
+		}
 	}
 	return nil
 }

@@ -97,6 +97,8 @@ func (s *session) explain(ctx context.Context, err error) error {
 		return &serverError{cause: server}
 	case ctx.Err() != nil:
 		return errors.Join(context.Cause(ctx), &failure{class: driver.Lost, err: errors.New("the session was ended")})
+	case s.conn.IsClosed():
+		return &failure{class: driver.Lost, err: err}
 	}
 	return err
 }

@@ -209,6 +209,7 @@ func TestASurveyFindsWhatOthersCanNotHold(t *testing.T) {
 	for name, want := range map[string]driver.Fact{
 		"d before-1": {Count: 1, Sample: "1"}, "ts infinite": {Count: 1, Sample: "1"}, "tt infinite": {Count: 1, Sample: "2"}, "ts3 after-9999": {Count: 1, Sample: "2"},
 		"n nan": {Count: 1, Sample: "1"}, "f8 nan": {Count: 1, Sample: "1"}, "by longest": {Count: 3, Value: 80000},
+		"f4 negative-zero": {Count: 1, Sample: "4"},
 	} {
 		if got := found[name]; got.Count != want.Count || got.Value != want.Value || got.Sample != want.Sample {
 			t.Errorf("%s: %+v", name, got)

@@ -26,6 +26,7 @@ type session struct {
 type lease struct {
 	*session
 	held *puddle.Resource[*session]
+	db   *database
 }
 
 func (db *database) pool(size int) (*puddle.Pool[*session], error) {
@@ -50,15 +51,36 @@ func (db *database) lease(ctx context.Context, pool *puddle.Pool[*session]) (*le
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", db.name, err)
 		}
-		s := held.Value()
-		if held.IdleDuration() < time.Second || s.conn.Ping(ctx) == nil {
-			return &lease{session: s, held: held}, nil
+		l := &lease{session: held.Value(), held: held, db: db}
+		if !db.hold(l.session) {
+			held.Destroy()
+			return nil, &failure{class: driver.Lost, err: errors.New("the database is closed")}
 		}
-		held.Destroy()
+		if held.IdleDuration() < time.Second || l.conn.Ping(ctx) == nil {
+			return l, nil
+		}
+		l.drop()
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// hold notes who is given out, so that close can end it; false after close.
+func (db *database) hold(s *session) bool {
+	db.closing.Lock()
+	defer db.closing.Unlock()
+	if !db.closed {
+		db.leased[s] = struct{}{}
+	}
+	return !db.closed
+}
+
+// letGo takes the note away.
+func (db *database) letGo(s *session) {
+	db.closing.Lock()
+	defer db.closing.Unlock()
+	delete(db.leased, s)
 }
 
 // release gives the session back, or ends it when something of a transaction or a query is left in it. Again: nothing.
@@ -66,13 +88,27 @@ func (l *lease) release() {
 	if l.held == nil {
 		return
 	}
-	held := l.held
-	l.held = nil
 	if l.conn.IsClosed() || l.conn.IsBusy() || l.conn.TxStatus() != 'I' {
-		held.Destroy()
+		l.drop()
 		return
 	}
-	held.Release()
+	l.db.closing.Lock()
+	defer l.db.closing.Unlock() // close looks for idle sessions after it has set closed, and must not miss this one
+	delete(l.db.leased, l.session)
+	if l.db.closed {
+		l.held.Destroy()
+	} else {
+		l.held.Release()
+	}
+	l.held = nil
+}
+
+// drop ends the session.
+func (l *lease) drop() {
+	held := l.held
+	l.held = nil
+	l.db.letGo(l.session)
+	held.Destroy()
 }
 
 // settings are the same in every session, whatever the role's or the database's own are (HAZARDS section 3).

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/internal/testserver"
@@ -50,6 +48,9 @@ func place(t testing.TB) drivertest.Place {
 			}
 			return strings.Split(left, ";")
 		},
+		Kill: func(testing.TB) {
+			u.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^whimbrel'")
+		},
 		Done: func(t testing.TB) {
 			const ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^whimbrel'"
 			for range 100 {
@@ -78,5 +79,3 @@ func (s appSession) Exec(sql string) error {
 }
 
 func (s appSession) Close() error { return s.conn.Close(context.Background()) }
-
-var _ = pgconn.PgError{}

@@ -78,6 +78,7 @@ func (db *database) questions(t *schema.Table) []question {
 			}
 		case row.Float32, row.Float64:
 			ask(driver.NotANumber, n+"::float8 IN ('NaN', 'Infinity', '-Infinity')")
+			ask(driver.NegativeZero, n+" = 0 AND "+n+"::text = '-0'")
 		case row.Text:
 			if db.encoding == "SQL_ASCII" {
 				ask(driver.BadText, n+"::text ~ '[\\x80-\\xff]'")
