@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	gosql "github.com/go-sql-driver/mysql"
 
@@ -59,9 +60,10 @@ type database struct {
 	packet  int64 // its max_allowed_packet
 	info    driver.Info
 	dialect dialect
-	work    *pool    // loads, reads, applies: Options.Sessions
-	control *pool    // bookkeeping, which must go on while every other session is held
-	mine    sync.Map // the numbers of the sessions that are open
+	work    *pool // loads, reads, applies: Options.Sessions
+	control *pool // bookkeeping, which must go on while every other session is held
+	closed  atomic.Bool
+	mine    sync.Map // the sessions that are open, by the server's numbers
 }
 
 func (d *database) sessions() map[int64]bool {
@@ -205,9 +207,12 @@ func (d *database) roles() (*driver.Database, error) {
 	}, nil
 }
 
+// close ends the sessions that nobody uses, and cuts the others: whoever uses one has a Lost error.
 func (d *database) close() error {
-	d.work.Close()
-	d.control.Close()
+	d.closed.Store(true)
+	d.work.empty()
+	d.control.empty()
+	d.mine.Range(func(_, s any) bool { s.(*session).kill(); return true })
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (c *cursor) Durable(ctx context.Context) error {
 func (c *cursor) Close() error {
 	if c.rows != nil {
 		c.rows = nil
-		c.drop()
+		c.kill() // what is left of the rows is not waited for
 	}
 	c.back()
 	return nil

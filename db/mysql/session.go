@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gosql "github.com/go-sql-driver/mysql"
@@ -37,6 +38,7 @@ type session struct {
 	open   bool              // a transaction is open
 	stages map[string]string // temporary tables made, with what they were made from
 	used   time.Time
+	cut    atomic.Bool
 	closed func() // strikes it off the database's list of its sessions
 }
 
@@ -64,7 +66,7 @@ func connect(ctx context.Context, d *database) (*session, error) {
 		_ = s.conn.Close()
 		return nil, err
 	}
-	d.mine.Store(s.id, struct{}{})
+	d.mine.Store(s.id, s)
 	s.closed = func() { d.mine.Delete(s.id) }
 	gosql.RegisterReaderHandler(s.handle, func() io.Reader { return s.feed })
 	return s, nil
@@ -259,7 +261,9 @@ func (s *session) rollback() {
 		return
 	}
 	s.open = false
-	if err := s.run(context.Background(), "ROLLBACK"); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.run(ctx, "ROLLBACK"); err != nil {
 		s.kill()
 	}
 }
@@ -276,10 +280,13 @@ func (s *session) transact(ctx context.Context, do func() error) error {
 	return s.commit(ctx)
 }
 
-func (s *session) gone() bool { return !s.conn.IsValid() }
+func (s *session) gone() bool { return s.cut.Load() || !s.conn.IsValid() }
 
 // kill cuts the connection, from any goroutine.
-func (s *session) kill() { _ = s.wire.Close() }
+func (s *session) kill() {
+	s.cut.Store(true)
+	_ = s.wire.Close()
+}
 
 // end closes the session politely.
 func (s *session) end() {
@@ -289,7 +296,12 @@ func (s *session) end() {
 }
 
 // pool holds the sessions of one purpose.
-type pool struct{ *puddle.Pool[*session] }
+type pool struct {
+	*puddle.Pool[*session]
+	closed *atomic.Bool
+}
+
+var errClosed = errors.New("the database is closed")
 
 func newPool(d *database, most int32) (*pool, error) {
 	p, err := puddle.NewPool(&puddle.Config[*session]{
@@ -297,7 +309,14 @@ func newPool(d *database, most int32) (*pool, error) {
 		Destructor:  func(s *session) { s.end() },
 		MaxSize:     most,
 	})
-	return &pool{p}, err
+	return &pool{p, &d.closed}, err
+}
+
+// empty ends the sessions that nobody has on loan.
+func (p *pool) empty() {
+	for _, r := range p.AcquireAllIdle() {
+		(&lease{r.Value(), r}).drop()
+	}
 }
 
 // lease is a session on loan.
@@ -308,21 +327,22 @@ type lease struct {
 
 // take lends a session that answers; one that was idle for a minute is asked first.
 func (p *pool) take(ctx context.Context) (*lease, error) {
-	for {
+	for !p.closed.Load() {
 		r, err := p.Acquire(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("get a session: %w", err)
 		}
-		s := r.Value()
-		if s.gone() || time.Since(s.used) > time.Minute && s.run(ctx, "DO 1") != nil {
-			r.Destroy()
+		l := &lease{r.Value(), r}
+		if p.closed.Load() || l.gone() || time.Since(l.used) > time.Minute && l.run(ctx, "DO 1") != nil {
+			l.drop()
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
 			continue
 		}
-		return &lease{s, r}, nil
+		return l, nil
 	}
+	return nil, errClosed
 }
 
 // back gives the session back; what is open is undone. Again: does nothing.
@@ -332,10 +352,10 @@ func (l *lease) back() {
 	}
 	l.rollback()
 	if l.gone() {
-		l.resource.Destroy()
-	} else {
-		l.resource.Release()
+		l.drop()
+		return
 	}
+	l.resource.Release()
 	l.resource = nil
 }
 
@@ -344,9 +364,9 @@ func (l *lease) drop() {
 	if l.resource == nil {
 		return
 	}
-	l.kill()
-	l.resource.Destroy()
+	l.resource.Hijack()
 	l.resource = nil
+	l.end()
 }
 
 func (p *pool) with(ctx context.Context, do func(s *session) error) error {
