@@ -91,6 +91,7 @@ type Limits struct {
 	FoldColumns   bool   // the same for columns, indexes and constraints
 	NarrowNames   bool   // a name has no character above U+FFFF and does not end in a blank
 	PlainChecks   bool   // a check can not name a column that has a generator
+	Literals      bool   // a column can hold values of any kind: between two databases of this product cells are Other, whatever the column's own kind
 	Reserved      string // a prefix that no table's name may have, compared without case; empty for none
 	Features      Features
 }

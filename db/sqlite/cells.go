@@ -61,7 +61,7 @@ type column struct {
 	scale    int
 	digits   int
 	affinity affinity
-	literal  bool // declared without a type: cells are SQL literals
+	literal  bool // cells are SQL literals: declared without a type, or between two databases of this product
 	key      bool // part of the key: the cell must find the row again
 	lenient  bool
 	null     bool
@@ -72,7 +72,7 @@ func columnsOf(s schema.Shape) []column {
 	for i, c := range s.Columns {
 		all[i] = column{
 			name: c.Column.Name, cell: c.Cell, scale: c.Scale, digits: c.Digits, lenient: c.Lenient, null: c.Column.Null,
-			affinity: affinityOf(c.Column.Type.Raw), literal: c.Cell == row.Other && untyped(c.Column.Type),
+			affinity: affinityOf(c.Column.Type.Raw), literal: c.Cell == row.Other && (untyped(c.Column.Type) || c.Column.Type.Kind != row.Other),
 		}
 	}
 	for _, k := range s.Key {

@@ -119,7 +119,8 @@ func (d *database) info(ctx context.Context) (driver.Info, error) {
 	info := driver.Info{
 		Product: "sqlite", Name: "sqlite " + d.path, Schema: "main", Server: "sqlite:" + path,
 		Limits: driver.Limits{
-			Name: 1000, NameBytes: true, Writers: 1, Seconds: 9, TransactDDL: true, Value: longestValue,
+			Name: 1000, NameBytes: true, Writers: 1, Seconds: 9, TransactDDL: true, Value: longestValue, Literals: true,
+			FoldTables: true, FoldColumns: true, Reserved: "sqlite_",
 			Features: driver.PartialIndexes | driver.DeferrableForeign | driver.SetDefaultForeign | driver.RandomUUIDs,
 		},
 	}

@@ -96,6 +96,7 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 // insertRow binds and runs one row. NULL for a column that forbids it is refused here, because REPLACE would write the
 // column's default instead.
 func (s *session) insertRow(st *sqlite3.Stmt, b *row.Batch, i int, columns []column) error {
+	huge := false
 	for n := range columns {
 		c := &columns[n]
 		cell := b.Cell(i, n)
@@ -103,13 +104,16 @@ func (s *session) insertRow(st *sqlite3.Stmt, b *row.Batch, i int, columns []col
 			return c.refuse("is NULL and does not allow it")
 		}
 		if len(cell) > hugeValue {
-			s.spent = true
+			s.spent, huge = true, true
 		}
 		if err := c.bind(st, n+1, cell); err != nil {
 			return err
 		}
 	}
-	return st.Exec()
+	if err := st.Exec(); err != nil || !huge {
+		return err
+	}
+	return st.ClearBindings() // a connection's memory holds three such values, and not one more of the row before
 }
 
 // placed names the key of the row that was refused.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -76,7 +77,7 @@ func (d *database) connect(ctx context.Context) (*session, error) {
 		}
 		flags |= sqlite3.OPEN_CREATE
 	}
-	conn, err := sqlite3.OpenFlags(name, flags)
+	conn, err := open(name, flags)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.path, err)
 	}
@@ -86,6 +87,21 @@ func (d *database) connect(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("open %s: %w", d.path, err)
 	}
 	return s, nil
+}
+
+// mostMemory is what one connection may take: a row of two values of 64 MiB is there up to four times while it is written.
+const mostMemory = 768 << 20
+
+// open opens a connection to a file that is named as the system names it.
+func open(name string, flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
+	uri := "file:" + (&url.URL{Path: name}).EscapedPath()
+	switch {
+	case name == ":memory:":
+		uri = "file::memory:"
+	case flags&sqlite3.OPEN_CREATE == 0:
+		uri += "?mode=rw"
+	}
+	return sqlite3.OpenContext(sqlite3.WithMaxMemory(context.Background(), mostMemory), uri)
 }
 
 func (s *session) prepareSession() error {

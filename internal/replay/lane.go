@@ -91,12 +91,13 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 			return Done{}, fmt.Errorf("read every key again after the table was emptied: %w", err)
 		}
 	}
+	done := Done{Entries: receipt.Entries(), Mended: l.mended.Len()} // forgetting empties the receipt
 	delta := l.delta()
 	delta.Mended, delta.Stamp = l.mended, stamp
 	if err := l.settle(ctx, receipt, delta); err != nil {
 		return Done{}, err
 	}
-	done := Done{Entries: receipt.Entries(), Mended: l.mended.Len(), Rows: l.images.Len()}
+	done.Rows = l.images.Len()
 	done.Full = done.Entries >= most || done.Mended >= most
 	l.adapt(l.images.Size())
 	return done, nil

@@ -45,7 +45,7 @@ func (t *translator) shapes(p *Pair) {
 func (t *translator) unsayable(p *Pair) []driver.Fact {
 	var some []driver.Fact
 	for _, f := range t.Facts[p.Source.Name] {
-		if !t.same || f.What == driver.WrongClass || f.What == driver.BadText {
+		if !t.same || !t.literals() && (f.What == driver.WrongClass || f.What == driver.BadText) {
 			some = append(some, f)
 		}
 	}
@@ -72,6 +72,9 @@ func (t *translator) cells(p *Pair, s, d *schema.Column) (source, target schema.
 	if len(s.Type.Values) > 0 {
 		cell.Cell = row.Text
 	}
+	if t.literals() {
+		cell.Cell = row.Other
+	}
 	facts := t.Facts.Of(p.Source.Name, s.Name)
 	if !t.same {
 		cell.Lenient = t.lenient(p, s, d, facts)
@@ -81,6 +84,9 @@ func (t *translator) cells(p *Pair, s, d *schema.Column) (source, target schema.
 	target.Column = d
 	return cell, target
 }
+
+// literals reports that both sides are a product whose columns hold values of any kind: they travel as they are.
+func (t *translator) literals() bool { return t.same && t.from.Limits.Literals }
 
 // tooFine forbids a column whose values have more digits than its cells, as a survey found, when no loss speaks of it.
 func (t *translator) tooFine(p *Pair, c schema.ShapeColumn, facts []driver.Fact) {
