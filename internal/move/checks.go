@@ -87,7 +87,7 @@ func (m *Move) forgetClasses(ctx context.Context) error {
 		return err
 	}
 	e.Choices = nil
-	m.tables = nil
+	m.laid.Store(&layout{})
 	return m.state.SetDocument(ctx, examinationKey, e)
 }
 
@@ -125,19 +125,19 @@ func (m *Move) lay(ctx context.Context, e *examination) error {
 		return err
 	}
 	p, _ := m.planned(source, target, e)
-	m.plan = &blueprint{Plan: p, source: p.Source(e.Schema)}
-	m.tables = nil
+	l := &layout{plan: &blueprint{Plan: p, source: p.Source(e.Schema)}}
 	facts := e.facts()
-	for _, s := range plan.Order(m.plan.source.Tables) {
+	for _, s := range plan.Order(l.plan.source.Tables) {
 		t, err := m.newTable(ctx, p.Pair(s.Name), e.classOf(s.Name))
 		if err != nil {
 			return err
 		}
-		if longest(facts[s.Name]) >= heavy {
+		if t.longest = longest(facts[s.Name]); t.longest >= heavy {
 			t.pace = load.Careful
 		}
-		m.tables = append(m.tables, t)
+		l.tables = append(l.tables, t)
 	}
+	m.laid.Store(l)
 	return nil
 }
 

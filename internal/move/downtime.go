@@ -15,7 +15,7 @@ import (
 // tellDowntime says what the downtime would take if it began now. A table that is stopped forbids it.
 func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 	var text strings.Builder
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		p, _ := m.board.of(t.name)
 		if p.stage == Stopped {
 			return "", fmt.Errorf("%s is stopped: %w", t.name, p.err)
@@ -46,19 +46,27 @@ func (m *Move) shutSource(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("gate.shut.before")
-	tables := sources(m.tables)
+	tables := sources(m.tables())
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Gate.Shut(ctx, tables, m.wait())
 	}); err != nil {
 		return m.blame(ctx, source, fmt.Errorf("shut the source: %w", err))
 	}
 	failpoint.Hit("gate.shut.after")
-	return m.proveShut(ctx, source)
+	if err := m.proveShut(ctx, source); err != nil {
+		return err
+	}
+	for _, t := range of(m.tables(), Downtime) {
+		if err := m.keepFingerprint(ctx, source, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Gate.Prove(ctx, sources(m.tables), m.wait())
+		return struct{}{}, source.Gate.Prove(ctx, sources(m.tables()), m.wait())
 	}); err != nil {
 		return m.blame(ctx, source, fmt.Errorf("prove that nobody can write to the source: %w", err))
 	}
@@ -84,7 +92,7 @@ func (m *Move) reopenSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return source.Gate.Reopen(ctx, sources(m.tables))
+	return source.Gate.Reopen(ctx, sources(m.tables()))
 }
 
 // drain returns when every change is at the target: the records and the repair lists are empty, no table was altered, the
@@ -94,7 +102,7 @@ func (m *Move) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tables := of(m.tables, Uptime)
+	tables := of(m.tables(), Uptime)
 	if err := each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
 		running, err := m.following(ctx, t)
 		if err != nil {
@@ -152,7 +160,7 @@ func drained(ctx context.Context, source, target *driver.Database, t *table) err
 
 // loadRest brings in the downtime tables, each with its keys. Again: what is missing.
 func (m *Move) loadRest(ctx context.Context) error {
-	return m.load(ctx, of(m.tables, Downtime), func(ctx context.Context, t *table) error {
+	return m.load(ctx, of(m.tables(), Downtime), func(ctx context.Context, t *table) error {
 		failpoint.Hit("rest.commit.after")
 		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
 		if err := m.index(ctx, t); err != nil {
@@ -172,12 +180,12 @@ func (m *Move) setSequences(ctx context.Context) error {
 	if source.Sequencer == nil || target.Sequencer == nil {
 		return nil
 	}
-	generators, err := source.Sequencer.Next(ctx, m.plan.source)
+	generators, err := source.Sequencer.Next(ctx, m.plan().source)
 	if err != nil {
 		return fmt.Errorf("read the source's generators: %w", err)
 	}
 	for _, g := range generators {
-		there, ok := m.plan.Generator(g)
+		there, ok := m.plan().Generator(g)
 		if !ok {
 			continue // a finding of translate said that it is not carried
 		}
@@ -195,7 +203,7 @@ func (m *Move) addConstraints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, m.tables, 1, func(ctx context.Context, t *table) error {
+	return each(ctx, m.tables(), 1, func(ctx context.Context, t *table) error {
 		add, _ := target.Dialect.CreateConstraints(t.target)
 		for _, s := range add {
 			if err := run(ctx, target, []driver.Statement{s}); err != nil {
@@ -217,7 +225,7 @@ func (m *Move) tellOpen(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(bad) == 0 {
-		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables)), nil
+		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables())), nil
 	}
 	return "These tables are not proven equal: " + strings.Join(bad, "; ") +
 		". The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
@@ -241,8 +249,11 @@ func (m *Move) judgeOpen(ctx context.Context, answer string) error {
 
 // unproven lists the tables whose verdict is not equal.
 func (m *Move) unproven(ctx context.Context) ([]string, error) {
+	if len(m.tables()) == 0 {
+		return nil, errors.New("the tables of the move are not known, so nothing can be said to be proven")
+	}
 	var bad []string
-	for _, t := range of(m.tables, Uptime, Downtime) {
+	for _, t := range of(m.tables(), Uptime, Downtime) {
 		var p proof
 		if _, err := m.state.Document(ctx, downtimeProof(t), &p); err != nil {
 			return nil, err

@@ -7,13 +7,21 @@ import (
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 )
 
-// openTarget lets everybody write to the target's tables. Again: does nothing.
+// openTarget lets everybody write to the target's tables. Hours may lie between the answer and this step: that the answer
+// holds, and that nobody wrote to the source meanwhile, is seen once more. Again: does nothing.
 func (m *Move) openTarget(ctx context.Context) error {
+	at, _ := m.engine.Position().At("confirm-open")
+	if err := m.judgeOpen(ctx, at.Answer); err != nil {
+		return err
+	}
+	if err := m.still(ctx); err != nil {
+		return err
+	}
 	target, err := m.target(ctx)
 	if err != nil || target.Guard == nil {
 		return err
 	}
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		if err := target.Guard.Open(ctx, t.target); err != nil {
 			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
 		}
@@ -33,7 +41,7 @@ func (m *Move) proveConstraints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, m.tables, 1, func(ctx context.Context, t *table) error {
+	return each(ctx, m.tables(), 1, func(ctx context.Context, t *table) error {
 		_, prove := target.Dialect.CreateConstraints(t.target)
 		return run(ctx, target, prove)
 	})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/check"
@@ -30,9 +31,22 @@ type Move struct {
 	indexing chan struct{} // bounds the index builds at one time
 	careful  chan struct{} // held while rows of many megabytes are in memory
 
-	plan   *blueprint // nil before translate
-	tables []*table   // of the move, in the order they are loaded
+	rereading chan struct{} // held while one table's keys are read again: it takes a second session of each side
+
+	laid atomic.Pointer[layout] // read by those who watch while it is made
 }
+
+// layout is what translate lays out: the plan of the target and the tables of the move, in the order they are loaded.
+type layout struct {
+	plan   *blueprint // nil before translate
+	tables []*table
+}
+
+// plan is the plan of the target, nil before translate.
+func (m *Move) plan() *blueprint { return m.laid.Load().plan }
+
+// tables are the tables of the move in the order they are loaded, nil before translate.
+func (m *Move) tables() []*table { return m.laid.Load().tables }
 
 var (
 	_ Conductor = (*Move)(nil)
@@ -44,8 +58,9 @@ var (
 func Open(ctx context.Context, s Setup) (*Move, error) {
 	m := &Move{
 		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(), replays: &replays{},
-		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1),
+		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1), rereading: make(chan struct{}, 1),
 	}
+	m.laid.Store(&layout{})
 	engine, err := procedure.New(ctx, Procedures(), m.actions(), s.State, m.tell)
 	if err != nil {
 		return nil, err
@@ -105,6 +120,11 @@ func (m *Move) actions() procedure.Actions {
 
 // Run goes on from where the journal says the move stands. See Conductor.
 func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcome, error) {
+	if m.engine.Position().Procedure == "" { // what a move that was reset remembered is not this one's
+		if err := m.state.Forget(ctx); err != nil {
+			return procedure.Failure, err
+		}
+	}
 	return m.conduct(ctx, func() (procedure.Outcome, error) { return m.engine.Run(ctx, m.config.Procedure, q) })
 }
 
@@ -140,7 +160,7 @@ func (m *Move) resume(ctx context.Context) error {
 		if at, _ := p.At(step); at.State != procedure.Complete {
 			continue
 		}
-		for _, t := range of(m.tables, Uptime) {
+		for _, t := range of(m.tables(), Uptime) {
 			m.board.change(t.name, func(p *progress) {
 				if !p.reached(stage) {
 					p.stage = stage
@@ -156,7 +176,7 @@ func (m *Move) Reset(ctx context.Context) error {
 	if err := m.resume(ctx); err != nil {
 		return err
 	}
-	if at, ok := m.engine.Position().At("shut-target"); ok && at.State != procedure.NotBegun && !m.engine.Position().Final() {
+	if at, ok := m.engine.Position().At("shut-target"); ok && at.State == procedure.Complete && !m.engine.Position().Final() {
 		if err := m.quieten(ctx); err != nil {
 			return err
 		}
@@ -164,7 +184,8 @@ func (m *Move) Reset(ctx context.Context) error {
 	if err := m.engine.Reset(ctx); err != nil {
 		return err
 	}
-	m.tables, m.plan, m.board, m.replays = nil, nil, newBoard(), &replays{}
+	m.laid.Store(&layout{})
+	m.board, m.replays = newBoard(), &replays{}
 	return errors.Join(m.state.Forget(ctx), m.Close()) // the next run is another one, and opens its own sessions
 }
 
@@ -188,6 +209,11 @@ func (m *Move) quieten(ctx context.Context) error {
 
 // Answer answers the open question of a step. See Desk.
 func (m *Move) Answer(ctx context.Context, step, answer string) error {
+	if m.tables() == nil { // nobody runs the move: what an answer is judged by is not there yet
+		if err := m.resume(ctx); err != nil {
+			return err
+		}
+	}
 	return m.engine.Answer(ctx, step, answer)
 }
 
@@ -223,7 +249,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 
 // Verify compares every table in full as both sides are now. See Prover.
 func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
-	if m.tables == nil {
+	if m.tables() == nil {
 		e, err := m.examination(ctx)
 		if err != nil {
 			return nil, err

@@ -244,6 +244,72 @@ func TestAMoveUnderWayIsTurnedIntoTheOther(t *testing.T) {
 	}
 }
 
+func TestAMoveIsTurnedThereAndBack(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { s.write(ctx, 5) })
+	m := s.open(t)
+	answers := map[string][]string{
+		"accept-findings":  {procedure.Yes, procedure.Yes, procedure.Yes},
+		"confirm-downtime": {Standard().Name, DowntimeOptimized().Name, procedure.Yes},
+		"confirm-open":     {procedure.Yes},
+	}
+	for {
+		outcome, err := m.Run(t.Context(), procedure.Stop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outcome == procedure.Finished {
+			break
+		}
+		at, _ := m.engine.Position().Question()
+		answer := answers[at.Step.Name][0]
+		answers[at.Step.Name] = answers[at.Step.Name][1:]
+		if err := m.Answer(t.Context(), at.Step.Name, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+	s.same(t)
+}
+
+// The answer may come from a process that has done nothing else: it must judge by what is kept.
+func TestAnotherProcessCanNotOpenAnUnequalTarget(t *testing.T) {
+	s := newShop(t, Standard().Name)
+	s.target.Flaw = memory.TrimmedText
+	x := s.source.Begin()
+	if err := x.Update(notes, row.MakeKey([]byte("7")), []byte("7"), []byte("blanks at the end  ")); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	life := func(do func(t *testing.T, m *Move)) {
+		t.Run("process", func(t *testing.T) { do(t, s.open(t)) })
+	}
+	for _, step := range []string{"accept-findings", "confirm-downtime", "confirm-open"} {
+		life(func(t *testing.T, m *Move) {
+			if outcome, err := m.Run(t.Context(), procedure.Stop); err != nil || outcome != procedure.Waiting {
+				t.Fatalf("%s, %v", outcome, err)
+			}
+		})
+		life(func(t *testing.T, m *Move) {
+			err := m.Answer(t.Context(), step, procedure.Yes)
+			if (err == nil) != (step != "confirm-open") {
+				t.Fatalf("%s was answered: %v", step, err)
+			}
+		})
+	}
+	life(func(t *testing.T, m *Move) {
+		if err := m.Answer(t.Context(), "confirm-open", openAnyway+"the row is known"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestAnUnequalTableKeepsTheTargetShut(t *testing.T) {
 	s := newShop(t, Standard().Name)
 	s.target.Flaw = memory.TrimmedText

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -55,10 +56,10 @@ func (m *Move) createTables(ctx context.Context) error {
 	if err := m.claim(ctx, target); err != nil {
 		return err
 	}
-	if err := run(ctx, target, m.plan.before(target)); err != nil {
+	if err := run(ctx, target, m.plan().before(target)); err != nil {
 		return err
 	}
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		if err := run(ctx, target, target.Dialect.CreateTable(t.target)); err != nil {
 			return err
 		}
@@ -81,12 +82,12 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if _, err := m.state.Document(ctx, tablesAreOurs, &ours); err != nil || ours {
 		return err
 	}
-	there, err := target.Inspector.Inspect(ctx, m.plan.targetSchemas())
+	there, err := target.Inspector.Inspect(ctx, m.plan().targetSchemas())
 	if err != nil {
 		return fmt.Errorf("look for tables at the target: %w", err)
 	}
 	var taken []string
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		if there.Table(t.target.Name) != nil {
 			taken = append(taken, t.target.Name.String())
 		}
@@ -107,15 +108,26 @@ func (m *Move) dropTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := len(m.tables) - 1; i >= 0; i-- {
-		if err := run(ctx, target, target.Dialect.DropTable(m.tables[i].target)); err != nil {
+	for _, t := range slices.Backward(m.tables()) {
+		if err := m.dropOne(ctx, target, t); err != nil {
 			return err
 		}
 	}
-	if err := run(ctx, target, m.plan.after(target)); err != nil {
+	if err := run(ctx, target, m.plan().after(target)); err != nil {
 		return err
 	}
 	return m.state.DeleteDocument(ctx, tablesAreOurs)
+}
+
+// dropOne removes a table with what guards it.
+func (m *Move) dropOne(ctx context.Context, target *driver.Database, t *table) error {
+	if err := run(ctx, target, target.Dialect.DropTable(t.target)); err != nil || target.Guard == nil {
+		return err
+	}
+	if err := target.Guard.Open(ctx, t.target); err != nil && target.Dialect.Classify(err) != driver.Missing {
+		return fmt.Errorf("take the guard of %s away: %w", t.target.Name, err)
+	}
+	return nil
 }
 
 // installCapture makes the source note each change to the uptime tables: triggers, one table at a time, then the wait for
@@ -125,7 +137,7 @@ func (m *Move) installCapture(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tables := of(m.tables, Uptime)
+	tables := of(m.tables(), Uptime)
 	for _, t := range tables {
 		if err := m.captureOne(ctx, source, t); err != nil {
 			return err
@@ -191,7 +203,7 @@ func (m *Move) removeCapture(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 			return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
 		})

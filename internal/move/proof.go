@@ -61,7 +61,7 @@ func (m *Move) seed(ctx context.Context) (uint64, error) {
 // striking changed keys until the context ends with procedure.Over.
 func (m *Move) verifyUptime(ctx context.Context) error {
 	var large []*table
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		if t.level == FullUptimeChanged {
 			large = append(large, t)
 		}
@@ -87,7 +87,7 @@ func (m *Move) verifyUptime(ctx context.Context) error {
 
 // forgetProofs takes the uptime's verdicts back.
 func (m *Move) forgetProofs(ctx context.Context) error {
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		if err := m.state.DeleteDocument(ctx, uptimeProof(t)); err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (m *Move) strike(ctx context.Context, t *table) error {
 
 // verifyReady returns when every table whose level asks for it was found equal while it lived.
 func (m *Move) verifyReady(ctx context.Context) error {
-	tables := of(m.tables, Uptime)
+	tables := of(m.tables(), Uptime)
 	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
 		for t.level == FullUptimeChanged {
 			var kept proof
@@ -182,8 +182,8 @@ func (m *Move) verifyReady(ctx context.Context) error {
 // verifyDowntime gives every table its verdict while nothing moves. A difference is a verdict and not an error.
 // Again: compares again.
 func (m *Move) verifyDowntime(ctx context.Context) error {
-	tables := of(m.tables, Uptime, Downtime)
-	return each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
+	tables := of(m.tables(), Uptime, Downtime)
+	if err := each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
 		if t.pace == load.Careful {
 			m.careful <- struct{}{}
@@ -199,7 +199,10 @@ func (m *Move) verifyDowntime(ctx context.Context) error {
 		failpoint.Hit("verify.table.after")
 		m.board.change(t.name, func(p *progress) { p.stage = Proven })
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return m.still(ctx)
 }
 
 // prove compares a still table at its level. What was proven in the uptime counts only if nothing was ever suspected.
@@ -217,7 +220,7 @@ func (m *Move) prove(ctx context.Context, t *table) (proof, error) {
 		return proof{}, err
 	}
 	began := time.Now()
-	if t.level == Sample {
+	if t.level == Sample && seen.Suspect == "" {
 		tally, err := verify.Sample(ctx, p, sampled, shown)
 		return newProof(t, Sample, tally, began), err
 	}
@@ -248,8 +251,7 @@ func newProof(t *table, level Level, tally verify.Tally, began time.Time) proof 
 // readable writes a difference for people: its key, and how it differs. A table without a key shows a hash of the row.
 func readable(t *table, d verify.Difference) string {
 	if len(t.compared.source.Key) == 0 {
-		hi, lo := row.Seed(0).Hash(d.Key)
-		return fmt.Sprintf("row %016x%016x: %s", hi, lo, d.What)
+		return fmt.Sprintf("row %x: %s", d.Key, d.What)
 	}
 	cells, err := row.Key(d.Key).Cells()
 	if err != nil {

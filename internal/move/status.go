@@ -31,12 +31,12 @@ func (m *Move) Status(ctx context.Context) (Status, error) {
 	if at, ok := p.Question(); ok {
 		s.Question = &Question{Step: at.Step.Name, Text: at.Step.Asks, Told: at.Told, Answers: m.engine.Answers(at.Step.Name), Since: at.Asked}
 	}
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		row := m.tableStatus(ctx, t, now)
 		s.Tables = append(s.Tables, row)
 		s.Totals.add(row)
 	}
-	if m.tables == nil {
+	if m.tables() == nil {
 		s.Tables, err = m.restingTables(ctx)
 	}
 	return s, err
@@ -140,11 +140,11 @@ func phases(p procedure.Position, now time.Time) []PhaseReport {
 
 // forecast says what the downtime would take now, nil before the tables are known.
 func (m *Move) forecast(context.Context) *Forecast {
-	if len(m.tables) == 0 {
+	if len(m.tables()) == 0 {
 		return nil
 	}
 	var choices []plan.Choice
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		choices = append(choices, plan.Choice{Table: t.source, Class: plan.Class(t.class)})
 	}
 	f := plan.Predict(choices, plan.Profile{}, m.writers())

@@ -27,6 +27,7 @@ type table struct {
 	compared       shapes // every column that travels
 	loaded         shapes // those that are written at the target
 	rows           int64  // how many make a range
+	longest        int64  // bytes of the longest value that was found; 0 when none was looked for
 	pace           load.Pace
 
 	noting atomic.Bool // replay puts the keys it applies on the changed list

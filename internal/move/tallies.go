@@ -22,7 +22,7 @@ func (m *Move) restoreCounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		c := counts[t.number]
 		m.board.change(t.name, func(p *progress) { p.rows, p.replayed = c[countRows], c[countReplayed] })
 	}
@@ -52,7 +52,7 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 		return nil, err
 	}
 	targets := map[int]*table{}
-	for _, t := range m.tables {
+	for _, t := range m.tables() {
 		targets[t.number] = t
 	}
 	var reports []TableReport
@@ -88,7 +88,7 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 
 // verifyDowntimeFully compares every table in full, whatever its level, and keeps the verdicts.
 func (m *Move) verifyDowntimeFully(ctx context.Context) error {
-	return each(ctx, m.tables, m.writers(), func(ctx context.Context, t *table) error {
+	return each(ctx, m.tables(), m.writers(), func(ctx context.Context, t *table) error {
 		p, err := m.pair(ctx, t)
 		if err != nil {
 			return err

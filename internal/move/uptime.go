@@ -20,7 +20,7 @@ import (
 
 // loadUptime brings every range of every uptime table in. Again: those that are not in the ledger.
 func (m *Move) loadUptime(ctx context.Context) error {
-	return m.load(ctx, of(m.tables, Uptime), func(ctx context.Context, t *table) error {
+	return m.load(ctx, of(m.tables(), Uptime), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
 		return nil
 	})
@@ -40,7 +40,7 @@ func (m *Move) unloadUptime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		if err := target.Ledger.Clear(ctx, t.target, epoch); err != nil && target.Dialect.Classify(err) != driver.Missing {
 			return fmt.Errorf("empty %s at the target: %w", t.name, err)
 		}
@@ -177,7 +177,7 @@ func (w *loading) TableStopped(l *load.Table, err error) {
 
 // buildIndexes gives each uptime table its keys as soon as it is loaded. Again: those that are missing.
 func (m *Move) buildIndexes(ctx context.Context) error {
-	tables := of(m.tables, Uptime)
+	tables := of(m.tables(), Uptime)
 	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
 		if err := m.until(ctx, t, Indexing); err != nil {
 			return err
@@ -251,6 +251,9 @@ func (m *Move) part(ctx context.Context, target *driver.Database, t *table, k *s
 	return nil
 }
 
+// batchBytes is about how much the rows of one batch of replay may take in memory.
+const batchBytes = 32 << 20
+
 // replayUptime follows each uptime table from when its keys are there until the context ends with procedure.Over. A table
 // that can not be followed is stopped, and the others go on.
 func (m *Move) replayUptime(ctx context.Context) error {
@@ -261,7 +264,7 @@ func (m *Move) replayUptime(ctx context.Context) error {
 	limit := make(chan struct{}, m.writers())
 	var wg sync.WaitGroup
 	wg.Go(func() { m.watch(ctx) })
-	for _, t := range of(m.tables, Uptime) {
+	for _, t := range of(m.tables(), Uptime) {
 		wg.Go(func() {
 			err := m.follow(ctx, t, epoch, limit)
 			if err != nil && ctx.Err() == nil {
@@ -287,8 +290,10 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	}
 	lane := replay.NewLane(from, to, epoch)
 	lane.Note = t.noting.Load
-	if t.pace == load.Careful {
-		lane.Most = func() int { return 1 }
+	lane.Again = m.rereading
+	if t.longest > 0 {
+		most := int(max(min(batchBytes/t.longest, 10_000), 1))
+		lane.Most = func() int { return most }
 	}
 	running := replay.NewTable(lane, limit)
 	m.replays.set(t, running)
@@ -334,7 +339,7 @@ func (m *Move) measureOnce(ctx context.Context, t *table, replayed, kept int64) 
 
 // replayReady returns when every uptime table has been loaded and followed to the end of its record once.
 func (m *Move) replayReady(ctx context.Context) error {
-	tables := of(m.tables, Uptime)
+	tables := of(m.tables(), Uptime)
 	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
 		if err := m.until(ctx, t, Following); err != nil {
 			return err

@@ -36,7 +36,7 @@ func (m *Move) watch(ctx context.Context) {
 			return
 		case <-time.After(10 * time.Second):
 		}
-		for _, t := range of(m.tables, Uptime) {
+		for _, t := range of(m.tables(), Uptime) {
 			if p, _ := m.board.of(t.name); p.stage != Following {
 				continue
 			}

@@ -21,8 +21,9 @@ type Lane struct {
 	Lane     int
 	Lanes    int
 	Epoch    int64
-	Most     func() int  // entries a batch, asked for before each
-	Note     func() bool // whether the keys applied go on the changed list, asked for before each
+	Most     func() int    // entries a batch, asked for before each
+	Note     func() bool   // whether the keys applied go on the changed list, asked for before each
+	Again    chan struct{} // when not nil, held while keys are read again; lanes that share it take turns
 
 	bound  int   // the entries a batch may have, so that its rows stay small in memory
 	number int64 // the last batch that both sides have; -1 before they were asked
@@ -54,6 +55,9 @@ func (d Done) Empty() bool { return d.Entries == 0 && d.Mended == 0 }
 // ErrTimeTravel says that the two sides do not remember the same batches: one of them was restored to an earlier time, or is
 // another database. Nothing of the table can be trusted then (HAZARDS C8).
 var ErrTimeTravel = errors.New("source and target do not remember the same batches: one of them was set back to an earlier time or is another database; verify what it is, then reset and start the move again")
+
+// ErrAgain says that the batch must be taken again, now, for a reason that has passed.
+var ErrAgain = errors.New("the batch was applied by an earlier attempt; what is left is taken again")
 
 // Step takes one batch and applies it. An error leaves both sides as they were or the batch applied at the target and its
 // entries still in the record; the next Step asks both ledgers and goes on from there.
@@ -93,12 +97,15 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 	}
 	done := Done{Entries: receipt.Entries(), Mended: l.mended.Len()} // forgetting empties the receipt
 	delta := l.delta()
-	delta.Mended, delta.Stamp = l.mended, stamp
+	if delta.Mended, err = among(l.mended, l.keys); err != nil {
+		return Done{}, err
+	}
+	delta.Stamp = stamp
 	if err := l.settle(ctx, receipt, delta); err != nil {
 		return Done{}, err
 	}
 	done.Rows = l.images.Len()
-	done.Full = done.Entries >= most || done.Mended >= most
+	done.Full = done.Entries >= most || done.Mended >= most || l.images.Size() >= small // a driver ends a batch of large rows early
 	l.adapt(l.images.Size())
 	return done, nil
 }
@@ -106,10 +113,12 @@ func (l *Lane) step(ctx context.Context) (Done, error) {
 // most is how many entries the next batch takes.
 func (l *Lane) most() int { return max(min(l.Most(), l.bound), 1) }
 
+// A batch whose rows take less than small bytes may grow; one that takes more than large is cut down.
+const small, large = 4 << 20, 16 << 20
+
 // adapt lets batches grow while their rows are small and cuts them down when these are large: a batch is held in memory
 // whole, and nothing tells the size of a row before it is read.
 func (l *Lane) adapt(size int) {
-	const small, large = 4 << 20, 16 << 20
 	switch {
 	case size < small:
 		l.bound = min(2*l.bound, 1<<20)
@@ -183,6 +192,10 @@ func (l *Lane) settle(ctx context.Context, receipt driver.Receipt, delta driver.
 	}
 	failpoint.Hit("replay.apply.before")
 	if err := l.To.Database.Applier.Apply(ctx, delta); err != nil {
+		if l.To.Database.Dialect.Classify(err) == driver.Exists {
+			// An earlier attempt has come through after all, with other keys than these perhaps: they are taken again.
+			return fmt.Errorf("apply batch %d: %w", delta.Number, ErrAgain)
+		}
 		return fmt.Errorf("apply batch %d: %w", delta.Number, err)
 	}
 	failpoint.Hit("replay.apply.after")

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -97,11 +98,11 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 	dialects := [2]driver.Dialect{t.lane.To.Database.Dialect, t.lane.From.Database.Dialect}
 	done, err = load.Patiently(ctx, dialects[0], dialects[1], func() (Done, error) {
 		if asked > reread {
-			if err := t.lane.Reconcile(ctx); err != nil {
+			if err := t.lane.Reread(ctx); err != nil {
 				return Done{}, err
 			}
 		}
-		return t.lane.Step(ctx)
+		return t.step(ctx)
 	})
 	if err != nil {
 		return done, false, err
@@ -110,6 +111,18 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 	emptied = !done.Full
 	t.turn(emptied, asked)
 	return done, emptied, nil
+}
+
+// step takes a batch, and takes it again where that answers the error: a batch that an earlier attempt had applied, or rows
+// whose unique values moved between the looks at them.
+func (t *Table) step(ctx context.Context) (done Done, err error) {
+	for range 5 {
+		done, err = t.lane.Step(ctx)
+		if !errors.Is(err, ErrAgain) && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
+			return done, err
+		}
+	}
+	return done, err
 }
 
 // turn wakes those who wait for the record to have been read to its end.

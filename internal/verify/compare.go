@@ -42,7 +42,7 @@ func (t Tally) Equal() bool { return len(t.Differing) == 0 }
 
 // Difference is one key whose rows are not the same.
 type Difference struct {
-	Key  []byte // the key's run of framed cells, or the row's where the table has no key
+	Key  []byte // the key's run of framed cells; the row's digest where the table has no key
 	What What
 }
 
@@ -147,7 +147,8 @@ func (p Pair) each(ctx context.Context, s Side, use func(b *row.Batch, at int, k
 	return p.Pace.Read(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
 		for i := range b.Len() {
 			if key = b.AppendKey(key[:0], i, s.Shape.Key); len(s.Shape.Key) == 0 {
-				key = append(key, b.Row(i)...)
+				digest := p.Seed.Digest(b.Row(i)) // a row without a key is known by its own hash
+				key = append(key, digest[:]...)
 			}
 			if err := use(b, i, key); err != nil {
 				return err

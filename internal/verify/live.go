@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -16,6 +17,9 @@ type Replay interface {
 
 // rounds is how often a key that differs is looked at again, each time after the replay has caught up (HAZARDS, section 4).
 const rounds = 3
+
+// enough is how many suspects are looked at in one go; a variable for tests.
+var enough = 20 * page
 
 // Live compares a table whose source goes on changing. Every key applied meanwhile must be put on the changed list: noting
 // was switched on before the call. A key that differs is only suspicious; it is real when it still differs after the replay
@@ -36,13 +40,14 @@ func Live(ctx context.Context, p Pair, replay Replay, most int) (Tally, error) {
 		tally.Differing = append(tally.Differing, real...)
 		return err
 	}
+	var sifted error
 	err = p.drill(ctx, unequal, func(d Difference) bool {
-		if suspects = append(suspects, d); len(suspects) == 20*page {
-			err = sift()
+		if suspects = append(suspects, d); len(suspects) == enough {
+			sifted = sift()
 		}
-		return err == nil && len(tally.Differing) <= most
+		return sifted == nil && len(tally.Differing) <= most
 	})
-	if err == nil {
+	if err = errors.Join(err, sifted); err == nil {
 		err = sift()
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"testing"
 
@@ -194,6 +195,23 @@ func TestALiveComparisonWaitsForWhatIsOnItsWay(t *testing.T) {
 	check(t, err)
 	if !tally.Equal() || calls < 3 {
 		t.Fatalf("after %d waits: %+v", calls, tally)
+	}
+}
+
+// An error while suspects are looked at again must not read as equal.
+func TestALiveComparisonThatBreaksOffIsNoVerdict(t *testing.T) {
+	verify.SetEnough(t, 10)
+	s := newSides(t, 300, "id")
+	s.change(t, func(x *memory.Tx) error { return x.Truncate(s.table.Name) })
+	calls := 0
+	_, err := verify.Live(t.Context(), s.pair, follower(func() error {
+		if calls++; calls > 1 {
+			return errors.New("the session is gone")
+		}
+		return nil
+	}), 10)
+	if err == nil {
+		t.Fatal("a comparison that broke off gave a verdict")
 	}
 }
 
