@@ -18,12 +18,15 @@ type Ledger interface {
 	TakeOver(ctx context.Context) (epoch int64, err error)
 	// Ranges returns the loaded ranges of a table, by number, with their rows.
 	Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error)
-	// Clear empties a table and its ledger lines and lists, in one transaction where the product can, so that it can be
-	// loaded again. Again: does nothing.
+	// Clear empties a table, and takes its ledger lines, its lanes' batch numbers and its lists away, in one transaction
+	// where the product can, so that it can be loaded again. Again: does nothing.
 	Clear(ctx context.Context, t *schema.Table, epoch int64) error
-	// Number returns the number of the last batch applied in a lane of a table, 0 when none was.
+	// Number returns the number of the last batch applied in a lane of a table, 0 when none was. It answers only when no
+	// Apply of that lane can still commit: one whose COMMIT lost its answer is waited for, because the server may be at it
+	// still.
 	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)
-	// Drop takes the book away. Again: does nothing.
+	// Drop takes the book of this run (Options.Run) away, and what the guard made for all tables together and no table
+	// needs any more; the book of another run is left alone. Again: does nothing.
 	Drop(ctx context.Context) error
 }
 
@@ -53,7 +56,7 @@ type Delta struct {
 	Shape  schema.Shape // the columns that are written
 	Lane   int
 	Epoch  int64
-	Number int64      // one more than the ledger's; a batch whose number the ledger has already is done
+	Number int64      // one more than the ledger's
 	Keys   *row.Batch // the keys, each once (cells of Shape.Keys())
 	Images *row.Batch // the rows of those keys that exist (cells of Shape)
 	Mended *row.Batch // keys taken from the repair list, struck from it in the same transaction; nil for none
@@ -66,7 +69,8 @@ type Applier interface {
 	// Apply runs one transaction: the fence and the number; remove the rows of exactly these keys, compared byte by byte,
 	// and every row that holds a unique value about to be written, whose key goes on the repair list; write the images; the
 	// lists (HAZARDS C9). No trigger, no foreign key action and no ON UPDATE default of the application takes part. It
-	// returns when the commit is durable. Again, with a number that the ledger has: does nothing.
+	// returns when the commit is durable. Again, with a number that the ledger has: writes nothing and returns an error that
+	// Classify calls Exists. The batch that was applied under it may have had other keys than this one: take again.
 	Apply(ctx context.Context, d Delta) error
 	// Part removes every row that shares the values of a unique key with another row, and puts their keys on the repair
 	// list, in one fenced transaction, so that the key can be built after a load that ran while rows moved (HAZARDS C18).

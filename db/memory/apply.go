@@ -20,7 +20,7 @@ func (r applier) Apply(ctx context.Context, d driver.Delta) error {
 		lane := line(d.Table, d.Lane)
 		switch last := number(b.lanes.value(lane)); {
 		case d.Number <= last && r.Flaw != AppliedTwice:
-			return nil
+			return failf(driver.Exists, "batch %d of %s, lane %d, was applied: the last is %d", d.Number, d.Table.Name, d.Lane, last)
 		case d.Number > last+1:
 			return failf(driver.Unclassified, "batch %d of %s, lane %d, comes after %d", d.Number, d.Table.Name, d.Lane, last)
 		}

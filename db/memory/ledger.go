@@ -110,7 +110,7 @@ func (r ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 				return err
 			}
 			prefix := strconv.Itoa(t.Number) + "/"
-			for _, it := range b.lines.items {
+			for _, it := range slices.Concat(b.lines.items, b.lanes.items) {
 				if strings.HasPrefix(it.key, prefix) {
 					if err := e.set(it, nil); err != nil {
 						return err
@@ -143,7 +143,9 @@ func (r ledger) Number(ctx context.Context, t *schema.Table, lane int) (n int64,
 
 func (r ledger) Drop(ctx context.Context) error {
 	return r.do(ctx, call{op: "Ledger.Drop", commits: true}, func() error {
-		r.book = nil
+		if r.book != nil && !r.others(r.book.run) {
+			r.book = nil
+		}
 		return nil
 	})
 }

@@ -66,9 +66,13 @@ func New(name string) *Server {
 	return &Server{name: name, state: newSpace(), places: map[schema.Name]int64{}}
 }
 
-// Open opens the database for one side of a move. Again: a second Database on the same server.
-func (s *Server) Open(side driver.Side) *driver.Database {
-	role := &role{Server: s, side: side}
+// Open opens the database for one side of the only move there is: it asks nowhere whose anything is. Again: a second
+// Database on the same server.
+func (s *Server) Open(side driver.Side) *driver.Database { return s.OpenFor(side, "") }
+
+// OpenFor opens the database for one side of the move that has this run. Again: a second Database on the same server.
+func (s *Server) OpenFor(side driver.Side, run string) *driver.Database {
+	role := &role{Server: s, side: side, run: run}
 	return &driver.Database{
 		Info: driver.Info{
 			Product: "memory", Version: "1", Name: "memory " + s.name, Schema: "main", Server: "memory:" + s.name,
@@ -103,7 +107,11 @@ func (s *Server) Open(side driver.Side) *driver.Database {
 type role struct {
 	*Server
 	side driver.Side
+	run  string // empty for the only one
 }
+
+// others reports that what belongs to a run is not ours.
+func (r *role) others(run string) bool { return r.run != "" && run != "" && run != r.run }
 
 func (r *role) close() error {
 	r.mu.Lock()

@@ -22,8 +22,8 @@ func (d *database) Apply(ctx context.Context, delta driver.Delta) error {
 		if err := a.stage(ctx); err != nil {
 			return err
 		}
-		done, err := a.start(ctx)
-		if err == nil && !done {
+		err := a.start(ctx)
+		if err == nil {
 			err = a.replace(ctx)
 		}
 		if err != nil {
@@ -109,37 +109,36 @@ func generatedKeys(t *schema.Table) (all []*schema.Column) {
 	return all
 }
 
-// start opens the transaction: fence, stamp, number. It reports whether the batch was applied before.
-func (a *apply) start(ctx context.Context) (done bool, err error) {
+// start opens the transaction: fence, stamp, number.
+func (a *apply) start(ctx context.Context) error {
 	d, t := a.d, a.delta.Table
 	for range 2 {
 		if err := a.s.begin(ctx); err != nil {
-			return false, err
+			return err
 		}
 		if err := d.fence(ctx, a.s, a.delta.Epoch); err != nil {
-			return false, err
+			return err
 		}
-		ready, done, err := a.number(ctx)
-		if ready || err != nil {
-			return done, err
+		if ready, err := a.number(ctx); ready || err != nil {
+			return err
 		}
 		a.s.rollback()
 		for _, lane := range []int{stampLane, a.delta.Lane} {
 			if err := d.ensureLane(ctx, a.s, t, lane); err != nil {
-				return false, err
+				return err
 			}
 		}
 	}
-	return false, fmt.Errorf("the ledger has no lane %d of %s", a.delta.Lane, t.Name)
+	return fmt.Errorf("the ledger has no lane %d of %s", a.delta.Lane, t.Name)
 }
 
 // number takes the stamp and writes the batch's number; ready is false when the lane has no row yet.
-func (a *apply) number(ctx context.Context) (ready, done bool, err error) {
+func (a *apply) number(ctx context.Context) (ready bool, err error) {
 	where := " WHERE table_no = ? AND lane = ?"
 	n := int64(a.delta.Table.Number)
 	stamp, err := a.s.rows(ctx, "SELECT number FROM "+a.d.own("lane")+where+" LOCK IN SHARE MODE", n, int64(stampLane))
 	if err != nil {
-		return false, false, err
+		return false, err
 	}
 	moved, err := a.s.exec(ctx, "UPDATE "+a.d.own("lane")+" SET number = ?, session = ?"+where+" AND number = ?",
 		a.delta.Number, a.s.id, n, int64(a.delta.Lane), a.delta.Number-1)
@@ -147,17 +146,17 @@ func (a *apply) number(ctx context.Context) (ready, done bool, err error) {
 		if err == nil {
 			a.stamp = stamp[0][0]
 		}
-		return err == nil, false, err
+		return err == nil, err
 	}
 	last, err := a.s.rows(ctx, "SELECT number FROM "+a.d.own("lane")+where, n, int64(a.delta.Lane))
 	if err != nil || len(last) == 0 || len(stamp) == 0 {
-		return false, false, err
+		return false, err
 	}
 	has, _ := strconv.ParseInt(last[0][0], 10, 64)
 	if has >= a.delta.Number {
-		return true, true, nil
+		return false, fmt.Errorf("%w: its last is %d", errApplied, has)
 	}
-	return false, false, fmt.Errorf("the ledger's last batch is %d", has)
+	return false, fmt.Errorf("the ledger's last batch is %d", has)
 }
 
 // replace is the body of the transaction.

@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	errFenced = errors.New("another epoch has taken over: this process may not write any more")
-	errLoaded = errors.New("the range is in the ledger already")
+	errFenced  = errors.New("another epoch has taken over: this process may not write any more")
+	errLoaded  = errors.New("the range is in the ledger already")
+	errApplied = errors.New("the ledger has a batch of this number already")
 )
 
 // outcomeError is a COMMIT whose answer was lost.
@@ -79,7 +80,7 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Unknown
 	case errors.Is(err, errFenced):
 		return driver.Fenced
-	case errors.Is(err, errLoaded):
+	case errors.Is(err, errLoaded), errors.Is(err, errApplied):
 		return driver.Exists
 	case errors.As(err, &warning):
 		if c := classes[warning.code]; c != driver.Unclassified {

@@ -153,8 +153,8 @@ func (d ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, err
 	return found, nil
 }
 
-// Clear takes the range lines and lists away, not the lanes' batch numbers, which the source counts too, and leaves a mark in the same transaction, empties the table, which the product can not do
-// in a transaction, and takes the mark away. No range is loaded while the mark is there: a Clear that was interrupted
+// Clear takes range lines, batch numbers and lists away, but not the count of stamps, and leaves a mark in the same
+// transaction, empties the table, which the product can not do in a transaction, and takes the mark away. No range is loaded while the mark is there: a Clear that was interrupted
 // must be repeated.
 func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 	err := d.control.with(ctx, func(s *session) error {
@@ -164,7 +164,7 @@ func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 				return err
 			}
 			for _, sql := range []string{
-				"DELETE FROM " + d.own("range") + " WHERE table_no = ?",
+				"DELETE FROM " + d.own("lane") + " WHERE table_no = ? AND lane >= 0", "DELETE FROM " + d.own("range") + " WHERE table_no = ?",
 				"DELETE FROM " + d.own("list") + " WHERE table_no = ?", "INSERT INTO " + d.own("range") + " VALUES (?, -1, 0)",
 			} {
 				if err := s.run(ctx, sql, n); err != nil {
@@ -187,14 +187,15 @@ func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 	return nil
 }
 
-// Number returns the last batch applied in a lane.
+// Number returns the last batch applied in a lane. It locks the lane's row, which an Apply has locked until the server is
+// done with its COMMIT. Where there is no row no Apply can be under way: the row is made in a transaction of its own.
 func (d ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return d.laneNumber(ctx, t, lane)
+	return d.laneNumber(ctx, t, lane, " FOR UPDATE")
 }
 
-func (d *database) laneNumber(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
+func (d *database) laneNumber(ctx context.Context, t *schema.Table, lane int, lock string) (n int64, err error) {
 	err = d.control.with(ctx, func(s *session) error {
-		all, err := s.rows(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ?", int64(t.Number), int64(lane))
+		all, err := s.rows(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ?"+lock, int64(t.Number), int64(lane))
 		if err == nil && len(all) == 1 {
 			n, err = strconv.ParseInt(all[0][0], 10, 64)
 		}
@@ -206,9 +207,16 @@ func (d *database) laneNumber(ctx context.Context, t *schema.Table, lane int) (n
 	return n, nil
 }
 
-// Drop takes the book away.
+// Drop takes this run's book away, the row that says whose it is last.
 func (d ledger) Drop(ctx context.Context) error {
 	return d.control.with(ctx, func(s *session) error {
+		run, err := s.runOf(ctx, d.own("epoch"))
+		if err != nil {
+			return fmt.Errorf("drop the ledger: %w", err)
+		}
+		if run != "" && run != d.options.Run {
+			return nil
+		}
 		for _, what := range []string{"list", "lane", "range", "epoch"} {
 			if err := s.run(ctx, "DROP TABLE IF EXISTS "+d.own(what)); err != nil {
 				return fmt.Errorf("drop the ledger: %w", err)
@@ -216,6 +224,18 @@ func (d ledger) Drop(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// runOf reads whose a table of ours is, whose one row names its run; empty when there is none.
+func (s *session) runOf(ctx context.Context, table string) (string, error) {
+	all, err := s.rows(ctx, "SELECT run FROM "+table)
+	if err != nil && classes[number(err)] == driver.Missing {
+		return "", nil
+	}
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return all[0][0], nil
 }
 
 // lists are the durable sets of keys.

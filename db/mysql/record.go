@@ -54,7 +54,7 @@ func (d recorder) Backlog(ctx context.Context, t *schema.Table) (b driver.Backlo
 
 // Number returns the last batch forgotten in a lane.
 func (d recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return d.laneNumber(ctx, t, lane)
+	return d.laneNumber(ctx, t, lane, "")
 }
 
 // Take reads entries and rows in one statement, and so in one snapshot.
@@ -275,7 +275,7 @@ func (r *receipt) Forget(ctx context.Context, number int64) error {
 			}
 			gone, err := r.exec(ctx, string(append(sql, ')')))
 			if err == nil && gone != int64(len(part)) {
-				err = fmt.Errorf("%d of %d entries were there", gone, len(part))
+				err = &waitError{fmt.Sprintf("%d of %d entries were there; take them again", gone, len(part))}
 			}
 			if err != nil {
 				return err

@@ -38,8 +38,8 @@ func place(t testing.TB) drivertest.Place {
 		Literal: func(ty schema.Type, cell []byte) string { return string(appendLiteral(nil, ty, cell)) },
 	}
 	return drivertest.Place{
-		Open: func(t testing.TB, side driver.Side) *driver.Database {
-			d, err := Driver.Open(context.Background(), u, driver.Options{Side: side, Run: "suite", Sessions: 4})
+		Open: func(t testing.TB, side driver.Side, run string) *driver.Database {
+			d, err := Driver.Open(context.Background(), u, driver.Options{Side: side, Run: run, Sessions: 4})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,7 +34,7 @@ func (db *database) apply(ctx context.Context, s *session, d driver.Delta) error
 	if err != nil {
 		return err
 	}
-	if done, err := s.advance(ctx, d, st); err != nil || done {
+	if err := s.advance(ctx, d, st); err != nil {
 		return err
 	}
 	if err := s.fillStage(ctx, st, d); err != nil {
@@ -53,8 +53,8 @@ func (db *database) apply(ctx context.Context, s *session, d driver.Delta) error
 	return s.commit(ctx)
 }
 
-// advance begins the transaction with the fence and the lane's number; true means that the ledger has the number already.
-func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) (bool, error) {
+// advance begins the transaction with the fence and the lane's number.
+func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error {
 	t := d.Table.Number
 	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d); %[3]s; UPDATE whimbrel_target.lane AS l
 		SET number = %[4]d, epoch = e.epoch, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
@@ -62,11 +62,11 @@ func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) (bool,
 		lockClass, t, st.empty, d.Number, d.Lane, d.Epoch)
 	rows, err := s.fence(ctx, d.Epoch, lane)
 	if err != nil || rows == 1 {
-		return false, err
+		return err
 	}
 	r, err := s.query(ctx, "SELECT number FROM whimbrel_target.lane WHERE table_no = $1 AND lane = $2", itoa(t), itoa(d.Lane))
 	if err != nil {
-		return false, err
+		return err
 	}
 	last := int64(0)
 	if len(r.Rows) > 0 {
@@ -74,13 +74,13 @@ func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) (bool,
 	}
 	switch {
 	case last >= d.Number:
-		return true, nil
+		return &failure{class: driver.Exists, err: fmt.Errorf("the lane's last batch is %d already", last)}
 	case d.Number != last+1 || len(r.Rows) > 0:
-		return false, fmt.Errorf("the lane's last batch is %d", last)
+		return fmt.Errorf("the lane's last batch is %d", last)
 	}
 	first := fmt.Sprintf("INSERT INTO whimbrel_target.lane (table_no, lane, number, epoch, session) VALUES (%d, %d, %d, %d, pg_backend_pid())",
 		t, d.Lane, d.Number, d.Epoch)
-	return false, s.exec(ctx, first)
+	return s.exec(ctx, first)
 }
 
 func (s *session) fillStage(ctx context.Context, st *stage, d driver.Delta) error {

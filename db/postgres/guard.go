@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
@@ -47,12 +50,22 @@ func (g guard) Open(ctx context.Context, t *schema.Table) error {
 	if err := l.exec(ctx, drop); err != nil && classify(err) != driver.Missing {
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
-	left, err := l.withTriggers(ctx, "whimbrel_target.guard")
-	if err != nil || len(left) > 0 {
-		return err
-	}
-	if err := l.exec(ctx, "DROP FUNCTION IF EXISTS whimbrel_target.guard()"); err != nil && classify(err) != driver.Missing {
+	if err := l.dropGuard(ctx); err != nil {
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
 	return l.dropSchema(ctx, targetSchema)
+}
+
+// dropGuard drops the guard's function if no table is guarded any more.
+func (s *session) dropGuard(ctx context.Context) error {
+	left, err := s.withTriggers(ctx, "whimbrel_target.guard")
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	err = s.exec(ctx, "DROP FUNCTION IF EXISTS whimbrel_target.guard()")
+	var server *pgconn.PgError
+	if classify(err) == driver.Missing || errors.As(err, &server) && server.Code == "2BP01" {
+		return nil
+	}
+	return err
 }

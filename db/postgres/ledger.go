@@ -177,7 +177,7 @@ func (g ledger) clear(ctx context.Context, s *session, t *schema.Table, epoch in
 		empty = "TRUNCATE " + name
 	}
 	return s.exec(ctx, empty+"; DELETE FROM whimbrel_target.range WHERE table_no = "+no+
-		"; DELETE FROM whimbrel_target.list WHERE table_no = "+no)
+		"; DELETE FROM whimbrel_target.lane WHERE table_no = "+no+"; DELETE FROM whimbrel_target.list WHERE table_no = "+no)
 }
 
 // truncatable reports whether no foreign key forbids TRUNCATE.
@@ -187,41 +187,72 @@ func (s *session) truncatable(ctx context.Context, name string) (bool, error) {
 	return err == nil && len(r.Rows) == 0, err
 }
 
-// Number returns the last batch of a lane.
+// Number returns the last batch of a lane. It takes the table's advisory lock alone for a moment, which every Apply holds
+// shared until the server is done with its COMMIT.
 func (g ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return g.db.laneNumber(ctx, targetSchema, t, lane)
-}
-
-// laneNumber reads a lane's number on either side, 0 when there is no line yet.
-func (db *database) laneNumber(ctx context.Context, home string, t *schema.Table, lane int) (int64, error) {
-	l, err := db.keeper(ctx)
+	l, err := g.db.keeper(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer l.release()
-	r, err := l.query(ctx, "SELECT number FROM "+home+".lane WHERE table_no = $1 AND lane = $2", itoa(t.Number), itoa(lane))
+	defer l.rollback(ctx)
+	sql := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%[1]d, %[2]d); SELECT number FROM whimbrel_target.lane WHERE table_no = %[2]d AND lane = %[3]d",
+		lockClass, t.Number, lane)
+	r, err := l.execAll(ctx, sql)
+	if err == nil {
+		err = l.exec(ctx, "ROLLBACK")
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
 	}
-	if len(r.Rows) == 0 {
-		return 0, nil
+	if last := r[len(r)-1].Rows; len(last) > 0 {
+		return number(last[0][0]), nil
 	}
-	return number(r.Rows[0][0]), nil
+	return 0, nil
 }
 
-// Drop takes the book away; the guard's part of the schema stays while a table is guarded.
+// Drop takes this run's book away, and the guard's function unless a table is guarded still.
 func (g ledger) Drop(ctx context.Context) error {
 	l, err := g.db.keeper(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.release()
+	defer l.rollback(ctx)
+	if err := l.exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock("+itoa(lockClass)+", 0);"); err != nil {
+		return fmt.Errorf("drop the ledger: %w", err)
+	}
+	run, err := l.runOf(ctx, "whimbrel_target.epoch")
+	if err != nil {
+		return fmt.Errorf("drop the ledger: %w", err)
+	}
+	if run != "" && run != g.db.options.Run {
+		return nil
+	}
 	const drop = `DROP TABLE IF EXISTS whimbrel_target.epoch, whimbrel_target.range, whimbrel_target.lane, whimbrel_target.list;
 		DROP SEQUENCE IF EXISTS whimbrel_target.stamp;`
 	if err := l.exec(ctx, drop); err != nil && classify(err) != driver.Missing {
 		return fmt.Errorf("drop the ledger: %w", err)
 	}
+	if err := l.commit(ctx); err != nil {
+		return fmt.Errorf("drop the ledger: %w", err)
+	}
+	if err := l.dropGuard(ctx); err != nil {
+		return fmt.Errorf("drop the ledger: %w", err)
+	}
 	return l.dropSchema(ctx, targetSchema)
+}
+
+// runOf reads whose a table of ours is, whose one row names its run; empty when there is none.
+func (s *session) runOf(ctx context.Context, table string) (string, error) {
+	r, err := s.query(ctx, "SELECT to_regclass($1) IS NOT NULL", table)
+	if err != nil || string(r.Rows[0][0]) != "t" {
+		return "", err
+	}
+	if r, err = s.query(ctx, "SELECT run FROM "+table); err != nil || len(r.Rows) == 0 {
+		return "", err
+	}
+	return string(r.Rows[0][0]), nil
 }
 
 // dropSchema drops one of our schemas if nothing is left in it.

@@ -74,11 +74,16 @@ func (u *user) ask(sql string) string {
 
 func open(t testing.TB, address string, side driver.Side) *driver.Database {
 	t.Helper()
+	return openFor(t, address, side, "test-1")
+}
+
+func openFor(t testing.TB, address string, side driver.Side, run string) *driver.Database {
+	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := Driver.Open(t.Context(), u, driver.Options{Side: side, Run: "test-1", Sessions: 4})
+	db, err := Driver.Open(t.Context(), u, driver.Options{Side: side, Run: run, Sessions: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

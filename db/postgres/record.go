@@ -51,7 +51,19 @@ func decimalOf(text []byte) float64 {
 
 // Number returns the last batch forgotten in a lane.
 func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return r.db.laneNumber(ctx, sourceSchema, t, lane)
+	l, err := r.db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	got, err := l.query(ctx, "SELECT number FROM whimbrel_source.lane WHERE table_no = $1 AND lane = $2", itoa(t.Number), itoa(lane))
+	if err != nil {
+		return 0, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
+	}
+	if len(got.Rows) == 0 {
+		return 0, nil
+	}
+	return number(got.Rows[0][0]), nil
 }
 
 // Take reads entries in one statement, and then, with a later snapshot of the same session, the rows of their keys.

@@ -36,7 +36,9 @@ func place(t testing.TB) drivertest.Place {
 	u := login(t, address)
 	u.do("CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
 	return drivertest.Place{
-		Open: func(t testing.TB, side driver.Side) *driver.Database { return open(t, address, side) },
+		Open: func(t testing.TB, side driver.Side, run string) *driver.Database {
+			return openFor(t, address, side, run)
+		},
 		App: drivertest.SQL{
 			Connect: func(t testing.TB) drivertest.Session { return appSession{login(t, address)} }, Quote: quote, Literal: cellLiteral,
 		},

@@ -24,8 +24,7 @@ func (a applier) Apply(ctx context.Context, d driver.Delta) error {
 		if err := s.fence(d.Epoch); err != nil {
 			return err
 		}
-		done, err := s.advance(d, a.d.label())
-		if err != nil || done {
+		if err := s.advance(d, a.d.label()); err != nil {
 			return err
 		}
 		return s.replay(d)
@@ -36,19 +35,21 @@ func (a applier) Apply(ctx context.Context, d driver.Delta) error {
 	return nil
 }
 
-// advance moves the lane to the delta's number; done reports that it is there already.
-func (s *session) advance(d driver.Delta, label string) (done bool, err error) {
+// advance moves the lane to the delta's number.
+func (s *session) advance(d driver.Delta, label string) error {
 	now, err := s.laneNumber(d.Table, d.Lane)
-	if err != nil || now >= d.Number {
-		return err == nil, err
-	}
-	if now != d.Number-1 {
-		return false, fmt.Errorf("lane %d stands at batch %d", d.Lane, now)
+	switch {
+	case err != nil:
+		return err
+	case now >= d.Number:
+		return fmt.Errorf("%w: lane %d stands at %d", errApplied, d.Lane, now)
+	case now != d.Number-1:
+		return fmt.Errorf("lane %d stands at batch %d", d.Lane, now)
 	}
 	_, err = s.exec(`INSERT INTO whimbrel_target_lane (table_no, lane, number, session) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number, session = excluded.session`,
 		number(int64(d.Table.Number)), number(int64(d.Lane)), number(d.Number), text(label))
-	return false, err
+	return err
 }
 
 func (s *session) replay(d driver.Delta) error {

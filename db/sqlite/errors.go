@@ -15,6 +15,7 @@ var (
 	errEnough  = errors.New("enough") // ends a query early; never leaves the package
 	errFenced  = errors.New("another epoch has taken over this target")
 	errExists  = errors.New("the range was loaded already")
+	errApplied = errors.New("a batch of this number was applied already")
 	errUnknown = errors.New("whether the transaction was committed is not known")
 	errData    = errors.New("the value does not fit")
 	errLost    = errors.New("the session is gone: the database was closed")
@@ -38,7 +39,7 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Unclassified
 	case errors.Is(err, errFenced):
 		return driver.Fenced
-	case errors.Is(err, errExists):
+	case errors.Is(err, errExists), errors.Is(err, errApplied):
 		return driver.Exists
 	case errors.Is(err, errUnknown):
 		return driver.Unknown

@@ -167,12 +167,16 @@ func (s *session) laneNumber(t *schema.Table, lane int) (n int64, err error) {
 	return n, err
 }
 
-// Drop takes the book away. The write-ahead log stays: it is the better mode for an application, too.
+// Drop takes this run's book away. The write-ahead log stays: it is the better mode for an application, too.
 func (l ledger) Drop(ctx context.Context) error {
 	if !l.d.there() {
 		return nil
 	}
 	err := l.d.write(ctx, lockWait, func(s *session) error {
+		run, err := s.runOf("whimbrel_target_epoch")
+		if err != nil || run != "" && run != l.d.run {
+			return err
+		}
 		for _, part := range []string{"epoch", "range", "lane", "list"} {
 			if _, err := s.exec("DROP TABLE IF EXISTS whimbrel_target_" + part); err != nil {
 				return err
@@ -184,4 +188,14 @@ func (l ledger) Drop(ctx context.Context) error {
 		return fmt.Errorf("drop the ledger: %w", err)
 	}
 	return nil
+}
+
+// runOf reads whose a table of ours is, whose one row names its run; empty when there is none.
+func (s *session) runOf(table string) (run string, err error) {
+	there, err := s.has(table)
+	if err != nil || !there {
+		return "", err
+	}
+	err = s.one("SELECT run FROM "+table, func(st *sqlite3.Stmt) { run = st.ColumnText(0) })
+	return run, err
 }

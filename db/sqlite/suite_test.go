@@ -58,7 +58,7 @@ func newPlace(t testing.TB) drivertest.Place {
 	app.must(t, "PRAGMA journal_mode = WAL")
 	app.Close()
 	return drivertest.Place{
-		Open: func(t testing.TB, side driver.Side) *driver.Database { return openAt(t, path, side) },
+		Open: func(t testing.TB, side driver.Side, run string) *driver.Database { return openFor(t, path, side, run) },
 		App: drivertest.SQL{
 			Connect:  func(t testing.TB) drivertest.Session { return connectApp(t, path) },
 			Quote:    quote,
@@ -71,7 +71,12 @@ func newPlace(t testing.TB) drivertest.Place {
 
 func openAt(t testing.TB, path string, side driver.Side) *driver.Database {
 	t.Helper()
-	d, err := Driver.Open(t.Context(), &url.URL{Scheme: "sqlite", Path: path}, driver.Options{Side: side, Run: "test-run"})
+	return openFor(t, path, side, "test-run")
+}
+
+func openFor(t testing.TB, path string, side driver.Side, run string) *driver.Database {
+	t.Helper()
+	d, err := Driver.Open(t.Context(), &url.URL{Scheme: "sqlite", Path: path}, driver.Options{Side: side, Run: run})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,13 +117,15 @@ func (s *scene) applyAll() {
 func (s *scene) applyAgain() {
 	r := s.ready(items, item(1, ""))
 	d := r.delta([]string{"1"}, item(1, "first"))
-	for range 2 {
-		s.check(r.d.Applier.Apply(s.ctx, d))
-	}
+	d.Note = true
+	s.check(r.d.Applier.Apply(s.ctx, d))
 	other := d
-	other.Images = batch(4, item(1, "second"))
-	s.check(r.d.Applier.Apply(s.ctx, other))
-	r.want("the number was done", item(1, "first"))
+	other.Keys, other.Images = batch(1, []string{"1"}, []string{"2"}), batch(4, item(1, "second"), item(2, "never"))
+	for _, again := range []driver.Delta{d, other} {
+		s.class(r.d, r.d.Applier.Apply(s.ctx, again), driver.Exists)
+		r.want("the number was done", item(1, "first"))
+		r.listed(driver.Changed, "1")
+	}
 	r.numbered(0, 1)
 	r.number = 5
 	if err := r.d.Applier.Apply(s.ctx, r.delta([]string{"1"})); err == nil {
@@ -220,9 +222,8 @@ func (s *scene) applyDisplaced() {
 
 	d = r.delta([]string{"2"}, item(2, "a"))
 	d.Mended, d.Stamp = mended, stamp
-	for range 2 {
-		s.check(r.d.Applier.Apply(s.ctx, d))
-	}
+	s.check(r.d.Applier.Apply(s.ctx, d))
+	s.class(r.d, r.d.Applier.Apply(s.ctx, d), driver.Exists)
 	r.want("the second batch", item(1, "b"), item(2, "a"), item(3, "c"))
 	r.listed(driver.Repairs)
 
@@ -433,4 +434,9 @@ func (s *scene) listsCleared() {
 	s.check(r.d.Ledger.Clear(s.ctx, r.t, r.epoch))
 	r.listed(driver.Repairs)
 	r.listed(driver.Changed)
+	r.numbered(0, 0)
+	r.number = 0
+	r.apply([]string{"5"}, item(5, "x"))
+	r.want("the first batch again", item(5, "x"))
+	r.numbered(0, 1)
 }

@@ -38,8 +38,8 @@ type Config struct {
 
 // Place is one database and the application in it.
 type Place struct {
-	// Open opens the database; the suite closes it. Again: another Database.
-	Open func(t testing.TB, side driver.Side) *driver.Database
+	// Open opens the database for a run; the suite closes it. Again: another Database.
+	Open func(t testing.TB, side driver.Side, run string) *driver.Database
 	// App writes as an application does: with no knowledge of a move, over sessions of its own. SQL makes one.
 	App App
 	// Left names what of Whimbrel's is in the database: tables, triggers, functions, schemas.
@@ -143,7 +143,7 @@ func (cfg Config) folds() bool { return cfg.Folded.Raw != "" || cfg.Folded.Colla
 func (cfg Config) roles(t *testing.T) {
 	place := cfg.Place(t)
 	for _, side := range []driver.Side{driver.Source, driver.Target} {
-		d := place.Open(t, side)
+		d := place.Open(t, side, "suite")
 		fields := reflect.ValueOf(d).Elem()
 		for i := range fields.NumField() {
 			name := fields.Type().Field(i).Name

@@ -43,7 +43,7 @@ func config(flaw memory.Flaw, wrap func(*driver.Database) *driver.Database) driv
 			s := memory.New(t.Name())
 			s.Flaw = flaw
 			return drivertest.Place{
-				Open: func(t testing.TB, side driver.Side) *driver.Database { return wrap(s.Open(side)) },
+				Open: func(t testing.TB, side driver.Side, run string) *driver.Database { return wrap(s.OpenFor(side, run)) },
 				App:  app{s},
 				Left: func(testing.TB) []string { return s.Left() },
 				Kill: func(testing.TB) { s.Crash() },

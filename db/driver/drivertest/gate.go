@@ -116,6 +116,12 @@ func (s *scene) guarded() {
 	}
 	s.insert(r.t, item(4, "d"))
 	r.want("open", item(2, "b"), item(3, "c"), item(4, "d"))
+	s.check(r.d.Guard.Shut(s.ctx, r.t)) // a reset drops tables that are shut
+	s.execute(r.d, r.d.Dialect.DropTable(r.t))
+	s.check(r.d.Ledger.Drop(s.ctx))
+	if left := s.place.Left(s.T); len(left) > 0 {
+		s.Errorf("left behind: %v", left)
+	}
 }
 
 var sequenceCases = []oneCase{

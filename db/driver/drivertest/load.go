@@ -211,10 +211,18 @@ func (s *scene) prepare() {
 	if err == nil || !strings.Contains(err.Error(), s.run) {
 		s.Fatalf("the book of another run was taken, or the error does not name it: %v", err)
 	}
+	other := s.openFor(driver.Target, "another")
+	s.check(other.Ledger.Drop(s.ctx))
+	_, err = d.Ledger.TakeOver(s.ctx)
+	s.check(err) // the book is there
+	for range 2 {
+		s.check(d.Ledger.Drop(s.ctx))
+	}
+	s.check(other.Ledger.Prepare(s.ctx, "another"))
 	s.check(d.Ledger.Drop(s.ctx))
-	s.check(d.Ledger.Prepare(s.ctx, "another"))
-	s.check(d.Ledger.Drop(s.ctx))
-	s.check(d.Ledger.Drop(s.ctx))
+	_, err = other.Ledger.TakeOver(s.ctx)
+	s.check(err)
+	s.check(other.Ledger.Drop(s.ctx))
 	if left := s.place.Left(s.T); len(left) > 0 {
 		s.Errorf("left behind: %v", left)
 	}

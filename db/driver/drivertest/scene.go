@@ -29,7 +29,13 @@ type scene struct {
 
 func (s *scene) open(side driver.Side) *driver.Database {
 	s.Helper()
-	d := s.place.Open(s.T, side)
+	return s.openFor(side, s.run)
+}
+
+// openFor opens the database for another run.
+func (s *scene) openFor(side driver.Side, run string) *driver.Database {
+	s.Helper()
+	d := s.place.Open(s.T, side, run)
 	s.opened = append(s.opened, d)
 	return d
 }
