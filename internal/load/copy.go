@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -78,9 +79,16 @@ func (p Pace) Read(ctx context.Context, cursor driver.Cursor, width int, use fun
 		if err != nil {
 			return nil
 		}
+		large := b.Size() > giveBack
 		b.Reset()
+		if large {
+			debug.FreeOSMemory() // or what the last value left behind is resident beside the next
+		}
 	}
 }
+
+// giveBack is the size of a batch after which memory is given back to the system at once.
+const giveBack = 8 << 20
 
 // Rotate reads a cursor to its end and hands every batch to use, which may take its time: the next batch is read
 // meanwhile. Use must not keep the batch. The first error of either side ends both.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -189,6 +190,9 @@ func (l *Lane) delta() driver.Delta {
 func (l *Lane) settle(ctx context.Context, receipt driver.Receipt, delta driver.Delta) error {
 	if err := receipt.Durable(ctx); err != nil {
 		return fmt.Errorf("wait for the source's log to be on disk: %w", err)
+	}
+	if delta.Images.Size() > large {
+		debug.FreeOSMemory() // what reading these rows left behind would be resident beside the target's copy of them
 	}
 	failpoint.Hit("replay.apply.before")
 	if err := l.To.Database.Applier.Apply(ctx, delta); err != nil {
