@@ -78,17 +78,19 @@ type Applier interface {
 	Part(ctx context.Context, t *schema.Table, s schema.Shape, k *schema.Key, epoch int64) (int64, error)
 }
 
-// Capturer makes the source note which keys change.
+// Capturer makes the source note which keys change. A source belongs to one move at a time: the first Install or
+// Gate.Shut writes the run (Options.Run) down among our tables there, and Finish of that run takes it away with the rest.
 type Capturer interface {
 	// Gaps names the blind spots of capture for this table, and which of them forbid it as an uptime table.
 	Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]Notice, error)
 	// Install makes record table and triggers of one table in a short transaction of their own; a lock that is not had in
-	// w.Lock is Transient. Again: does nothing.
+	// w.Lock is Transient, a source of another run an error that names it. Again: does nothing.
 	Install(ctx context.Context, t *schema.Table, s schema.Shape, w Wait) error
 	// Settle returns when no transaction that began before the call, prepared ones included, can still write to the tables
 	// (HAZARDS C6), or an error that names who still could. Again: waits for those that are older now.
 	Settle(ctx context.Context, tables []*schema.Table, w Wait) error
-	// Remove takes triggers and record of a table away; Finish what is left of ours at the source. Again: nothing.
+	// Remove takes triggers and record of a table away; Finish what is left of ours at the source. Where the source is
+	// another run's both do nothing. Again: nothing.
 	Remove(ctx context.Context, t *schema.Table, w Wait) error
 	Finish(ctx context.Context) error
 }
@@ -162,11 +164,12 @@ const (
 // Gate keeps the application's writes out of the source, as state in the database that survives our end.
 type Gate interface {
 	// Shut makes every write to these tables fail with a sentence that says why, whoever writes and however, and returns
-	// when each write in flight has ended (HAZARDS C14). Again: shuts what is not shut.
+	// when each write in flight has ended (HAZARDS C14). A source of another run is an error that names it. Again:
+	// shuts what is not shut.
 	Shut(ctx context.Context, tables []*schema.Table, w Wait) error
 	// Prove returns nil only if no transaction is left that could still write to the tables: older, idle or prepared.
 	Prove(ctx context.Context, tables []*schema.Table, w Wait) error
-	// Reopen lets writes in again. Again: does nothing.
+	// Reopen lets writes in again, but where the source is another run's: then it does nothing. Again: does nothing.
 	Reopen(ctx context.Context, tables []*schema.Table) error
 	// Writers names the sessions, but ours, that write or may soon.
 	Writers(ctx context.Context) ([]Writer, error)

@@ -108,6 +108,9 @@ func (r capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]
 
 func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
 	return r.do(ctx, call{op: "Capturer.Install", commits: true}, func() error {
+		if err := r.claim(); err != nil {
+			return err
+		}
 		own, err := r.table(t.Name)
 		if err != nil || own.record != nil {
 			return err
@@ -160,7 +163,7 @@ func (s *Server) settled(why string) error {
 func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
 	return r.do(ctx, call{op: "Capturer.Remove", commits: true}, func() error {
 		own, err := r.table(t.Name)
-		if err != nil || own.record == nil {
+		if err != nil || own.record == nil || r.others(r.owner) {
 			return nil
 		}
 		if err := r.unlocked(own); err != nil {
@@ -173,7 +176,9 @@ func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 
 func (r capturer) Finish(ctx context.Context) error {
 	return r.do(ctx, call{op: "Capturer.Finish", commits: true}, func() error {
-		r.state = newSpace()
+		if !r.others(r.owner) {
+			r.state, r.owner = newSpace(), ""
+		}
 		return nil
 	})
 }
@@ -199,6 +204,9 @@ func (s *Server) Left() []string {
 	}
 	if len(s.state.items) > 0 {
 		left = append(left, "batch numbers")
+	}
+	if s.owner != "" {
+		left = append(left, "the source is run "+s.owner+"'s")
 	}
 	return left
 }

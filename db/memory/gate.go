@@ -14,6 +14,9 @@ type gate struct{ *role }
 
 func (r gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
 	return r.do(ctx, call{op: "Gate.Shut", commits: true}, func() error {
+		if err := r.claim(); err != nil {
+			return err
+		}
 		for _, t := range tables {
 			own, err := r.table(t.Name)
 			if err != nil {
@@ -48,7 +51,7 @@ func (r gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 func (r gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 	return r.do(ctx, call{op: "Gate.Reopen", commits: true}, func() error {
 		for _, t := range tables {
-			if own, err := r.table(t.Name); err == nil {
+			if own, err := r.table(t.Name); err == nil && !r.others(r.owner) {
 				own.shut = false
 			}
 		}

@@ -49,6 +49,7 @@ type Server struct {
 	tail     []change // commits that a crash would take back, in their order
 	book     *book
 	state    *space // the source's batch numbers
+	owner    string // the run that moves the source, empty for none
 	places   map[schema.Name]int64
 	stamp    int64
 	objects  int64
@@ -112,6 +113,17 @@ type role struct {
 
 // others reports that what belongs to a run is not ours.
 func (r *role) others(run string) bool { return r.run != "" && run != "" && run != r.run }
+
+// claim makes the source ours.
+func (r *role) claim() error {
+	if r.others(r.owner) {
+		return failf(driver.Unclassified, "the source is being moved by run %s; finish or reset that move first", r.owner)
+	}
+	if r.run != "" {
+		r.owner = r.run
+	}
+	return nil
+}
 
 func (r *role) close() error {
 	r.mu.Lock()

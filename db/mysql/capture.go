@@ -85,6 +85,30 @@ func (d *database) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([
 	return all, nil
 }
 
+// claim writes this run down as the source's, or fails where another run's is there.
+func (d *database) claim(ctx context.Context, s *session) error {
+	owner := d.own("owner")
+	for _, sql := range []string{
+		"CREATE TABLE IF NOT EXISTS " + owner + " (one TINYINT NOT NULL PRIMARY KEY, run VARCHAR(40) NOT NULL) ENGINE=InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
+		"INSERT IGNORE INTO " + owner + " VALUES (1, " + hexText(d.options.Run) + ")",
+	} {
+		if err := s.run(ctx, sql); err != nil {
+			return err
+		}
+	}
+	run, err := s.runOf(ctx, owner)
+	if err == nil && run != d.options.Run {
+		err = fmt.Errorf("the source is being moved by run %s; finish or reset that move first", run)
+	}
+	return err
+}
+
+// others reports that the source is another run's.
+func (d *database) others(ctx context.Context, s *session) (bool, error) {
+	run, err := s.runOf(ctx, d.own("owner"))
+	return run != "" && run != d.options.Run, err
+}
+
 // Install makes the record first and then the triggers.
 func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
 	key := keyColumns(s)
@@ -100,6 +124,9 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		columns = append(columns, d.dialect.column(t, &c, false))
 	}
 	err := d.control.with(ctx, func(ses *session) error {
+		if err := d.claim(ctx, ses); err != nil {
+			return err
+		}
 		for _, sql := range []string{
 			"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
 			"CREATE TABLE IF NOT EXISTS " + d.own("mark") + " (slot INT NOT NULL PRIMARY KEY, number BIGINT NOT NULL) ENGINE=InnoDB",
@@ -204,6 +231,9 @@ func numberedNames(t *schema.Table, words ...string) []string {
 // Remove takes a table's triggers and record away.
 func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
 	err := d.control.with(ctx, func(s *session) error {
+		if others, err := d.others(ctx, s); err != nil || others {
+			return err
+		}
 		if err := d.lower(ctx, s, t, numberedNames(t, "insert", "update", "delete"), w); err != nil {
 			return err
 		}
@@ -222,10 +252,13 @@ func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) e
 	return nil
 }
 
-// Finish takes away what is left of ours: our tables of this side, and triggers of ours in the database that no table's
-// Remove or Reopen took.
+// Finish takes away what is left of ours: triggers of ours in the database that no table's Remove or Reopen took, our tables
+// of this side, and whose the source is last.
 func (d *database) Finish(ctx context.Context) error {
 	err := d.control.with(ctx, func(s *session) error {
+		if others, err := d.others(ctx, s); err != nil || others {
+			return err
+		}
 		triggers, err := s.rows(ctx, `SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = ?
 			AND trigger_name REGEXP '^whimbrel_(insert|update|delete|shut_insert|shut_update|shut_delete)_[0-9]+$'`, d.schema)
 		if err != nil {
@@ -236,8 +269,8 @@ func (d *database) Finish(ctx context.Context) error {
 				return err
 			}
 		}
-		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ?",
-			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`)
+		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ? ORDER BY table_name = ?",
+			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`, "whimbrel_"+string(d.options.Side)+"_owner")
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,9 @@ func barriers(t *schema.Table) []trigger {
 // Shut raises the barriers, trying each table again until w.Settled has passed, and then waits for the writes in flight.
 func (d gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
 	err := d.control.with(ctx, func(s *session) error {
+		if err := d.claim(ctx, s); err != nil {
+			return err
+		}
 		limit := time.Now().Add(w.Settled)
 		for _, t := range tables {
 			for {
@@ -104,6 +107,9 @@ func (d gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 // Reopen takes the barriers away.
 func (d gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 	err := d.control.with(ctx, func(s *session) error {
+		if others, err := d.others(ctx, s); err != nil || others {
+			return err
+		}
 		for _, t := range tables {
 			if err := d.lower(ctx, s, t, numberedNames(t, shutters...), driver.Wait{Lock: 10 * time.Second}); err != nil {
 				return fmt.Errorf("%s: %w", t.Name, err)

@@ -51,12 +51,45 @@ const sourceBook = `CREATE SCHEMA IF NOT EXISTS whimbrel_source;
 	CREATE TABLE IF NOT EXISTS whimbrel_source.lane (
 		table_no integer NOT NULL, lane integer NOT NULL, number bigint NOT NULL, PRIMARY KEY (table_no, lane))`
 
+const ownerTable = `CREATE SCHEMA IF NOT EXISTS whimbrel_source;
+	CREATE TABLE IF NOT EXISTS whimbrel_source.owner (sole boolean PRIMARY KEY DEFAULT true CHECK (sole), run text NOT NULL)`
+
+// own writes this run down as the source's, or fails where another run's is there. The transaction holds lock 0 of our class.
+func (db *database) own(ctx context.Context, s *session) error {
+	run, err := s.runOf(ctx, "whimbrel_source.owner")
+	switch {
+	case err != nil:
+		return err
+	case run == db.options.Run && run != "":
+		return nil
+	case run != "":
+		return fmt.Errorf("the source is being moved by run %s; finish or reset that move first", run)
+	}
+	if err := s.exec(ctx, ownerTable); err != nil {
+		return err
+	}
+	_, err = s.query(ctx, "INSERT INTO whimbrel_source.owner (run) VALUES ($1)", db.options.Run)
+	return err
+}
+
+// foreign reports that the source is another run's.
+func (db *database) foreign(ctx context.Context, s *session) (bool, error) {
+	run, err := s.runOf(ctx, "whimbrel_source.owner")
+	return run != "" && run != db.options.Run, err
+}
+
 func (c capturer) install(ctx context.Context, s *session, t *schema.Table, sh schema.Shape, w driver.Wait) error {
 	if len(sh.Key) == 0 {
 		return fmt.Errorf("the table has no key")
 	}
 	begin := "BEGIN; " + lockTimeout(w.Lock) + "SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", 0);"
-	if err := s.exec(ctx, begin+sourceBook); err != nil {
+	if err := s.exec(ctx, begin); err != nil {
+		return err
+	}
+	if err := c.db.own(ctx, s); err != nil {
+		return err
+	}
+	if err := s.exec(ctx, sourceBook); err != nil {
 		return err
 	}
 	target := c.db.dialect().table(t.Name)
@@ -234,7 +267,11 @@ func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	if err := c.remove(ctx, l.session, t, w); err != nil {
+	others, err := c.db.foreign(ctx, l.session)
+	if err == nil && !others {
+		err = c.remove(ctx, l.session, t, w)
+	}
+	if err != nil {
 		return fmt.Errorf("remove capture from %s: %w", t.Name, err)
 	}
 	return nil
@@ -277,13 +314,16 @@ func (s *session) withTriggers(ctx context.Context, function string) ([]string, 
 	return names, nil
 }
 
-// Finish takes the rest away. A gate that is shut stays, with the function that it needs.
+// Finish takes the rest away, whose the source is last. A gate that is shut stays, with the function that it needs.
 func (c capturer) Finish(ctx context.Context) error {
 	l, err := c.db.keeper(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.release()
+	if others, err := c.db.foreign(ctx, l.session); err != nil || others {
+		return err
+	}
 	r, err := l.query(ctx, `SELECT DISTINCT (regexp_match(p.proname, '^note_([0-9]+)$'))[1] FROM pg_proc p
 		WHERE p.pronamespace = to_regnamespace('whimbrel_source') AND p.proname ~ '^note_[0-9]+$'`)
 	if err != nil {
@@ -296,7 +336,7 @@ func (c capturer) Finish(ctx context.Context) error {
 			return fmt.Errorf("remove what is left at the source: %w", err)
 		}
 	}
-	if err := l.exec(ctx, "DROP TABLE IF EXISTS whimbrel_source.lane"); err != nil && classify(err) != driver.Missing {
+	if err := l.exec(ctx, "DROP TABLE IF EXISTS whimbrel_source.lane, whimbrel_source.owner"); err != nil && classify(err) != driver.Missing {
 		return fmt.Errorf("remove what is left at the source: %w", err)
 	}
 	return l.dropSchema(ctx, sourceSchema)

@@ -29,7 +29,7 @@ func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) e
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	if err := l.exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock("+itoa(lockClass)+", 0);"+shutFunction+"; COMMIT"); err != nil {
+	if err := g.begin(ctx, l.session); err != nil {
 		return fmt.Errorf("shut the source: %w", err)
 	}
 	end := time.Now().Add(w.Settled)
@@ -43,6 +43,20 @@ func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) e
 		return fmt.Errorf("shut the source: %w", err)
 	}
 	return nil
+}
+
+// begin makes the source ours, and the function that refuses writes.
+func (g gate) begin(ctx context.Context, s *session) error {
+	if err := s.exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock("+itoa(lockClass)+", 0)"); err != nil {
+		return err
+	}
+	if err := g.db.own(ctx, s); err != nil {
+		return err
+	}
+	if err := s.exec(ctx, shutFunction); err != nil {
+		return err
+	}
+	return s.commit(ctx)
 }
 
 // shutOne tries again and again, w.Lock at a time so that the application is not held up behind our request for a lock,
@@ -150,6 +164,9 @@ func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 		return err
 	}
 	defer l.release()
+	if others, err := g.db.foreign(ctx, l.session); err != nil || others {
+		return err
+	}
 	for _, t := range tables {
 		if err := g.reopenOne(ctx, l.session, t); err != nil {
 			return fmt.Errorf("reopen %s: %w", t.Name, err)

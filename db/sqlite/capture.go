@@ -80,6 +80,9 @@ func knownCollation(name string) bool {
 // no write is in flight then: SQLite has one writer.
 func (c capturer) Install(ctx context.Context, t *schema.Table, sh schema.Shape, w driver.Wait) error {
 	err := c.d.change(ctx, orWait(w.Lock), func(s *session) error {
+		if err := c.d.claim(s); err != nil {
+			return err
+		}
 		if err := s.conn.Exec(stateSQL); err != nil {
 			return err
 		}
@@ -94,6 +97,28 @@ func (c capturer) Install(ctx context.Context, t *schema.Table, sh schema.Shape,
 		return fmt.Errorf("install capture of %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// claim writes this run down as the source's, or fails where another run's is there.
+func (d *database) claim(s *session) error {
+	run, err := s.runOf("whimbrel_source_owner")
+	switch {
+	case err != nil || run == d.run && run != "":
+		return err
+	case run != "":
+		return fmt.Errorf("the source is being moved by run %s; finish or reset that move first", run)
+	}
+	if err := s.conn.Exec("CREATE TABLE IF NOT EXISTS whimbrel_source_owner (run TEXT NOT NULL)"); err != nil {
+		return err
+	}
+	_, err = s.exec("INSERT INTO whimbrel_source_owner (run) VALUES (?1)", text(d.run))
+	return err
+}
+
+// others reports that the source is another run's.
+func (d *database) others(s *session) (bool, error) {
+	run, err := s.runOf("whimbrel_source_owner")
+	return run != "" && run != d.run, err
 }
 
 // change is a write that alters the schema at the source: once capture is there it counts the steps that the schema version
@@ -265,6 +290,9 @@ func (d *database) lockOnce(ctx context.Context, wait time.Duration, fn func(*se
 // Remove takes triggers and record of a table away.
 func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
 	err := c.d.change(ctx, orWait(w.Lock), func(s *session) error {
+		if others, err := c.d.others(s); err != nil || others {
+			return err
+		}
 		for _, what := range recordTriggers {
 			if _, err := s.exec("DROP TRIGGER IF EXISTS " + triggerName(what, t)); err != nil {
 				return err
@@ -288,6 +316,9 @@ func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 // Finish takes away what is left of ours at the source, the gate included.
 func (c capturer) Finish(ctx context.Context) error {
 	err := c.d.write(ctx, lockWait, func(s *session) error {
+		if others, err := c.d.others(s); err != nil || others {
+			return err
+		}
 		var drops []string
 		err := s.each("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'table')", func(st *sqlite3.Stmt) error {
 			what, name := st.ColumnText(0), st.ColumnText(1)

@@ -55,6 +55,9 @@ type gate struct{ d *database }
 // Shut puts the triggers on all tables in one transaction. It has the write lock then: the last write in flight has ended.
 func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
 	err := g.d.change(ctx, orWait(max(w.Lock, w.Settled)), func(s *session) error {
+		if err := g.d.claim(s); err != nil {
+			return err
+		}
 		for _, t := range tables {
 			if err := s.raiseBarrier("gate", t, gateSentence); err != nil {
 				return err
@@ -95,6 +98,9 @@ func (g gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 // Reopen takes the triggers away.
 func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 	err := g.d.change(ctx, lockWait, func(s *session) error {
+		if others, err := g.d.others(s); err != nil || others {
+			return err
+		}
 		for _, t := range tables {
 			if err := s.lowerBarrier("gate", t); err != nil {
 				return err

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
@@ -12,6 +13,7 @@ var gateCases = []oneCase{
 	{"ShutRefusesReopenLetsIn", []string{"Executor", "Reader", "Gate"}, (*scene).shut},
 	{"ShutWaitsForWriters", []string{"Executor", "Reader", "Gate"}, (*scene).shutWaits},
 	{"ShutWithCapture", append(slices.Clone(capturing), "Gate"), (*scene).shutCaptured},
+	{"OneMoveAtATime", append(slices.Clone(capturing), "Gate"), (*scene).oneMove},
 	{"Guard", append(slices.Clone(applying), "Guard"), (*scene).guarded},
 }
 
@@ -60,9 +62,7 @@ func (s *scene) shut() {
 	if d.Capturer != nil {
 		s.check(d.Capturer.Finish(s.ctx))
 	}
-	if left := s.place.Left(s.T); len(left) > 0 {
-		s.Errorf("left behind: %v", left)
-	}
+	s.nothingLeft()
 }
 
 func (s *scene) shutWaits() {
@@ -102,6 +102,56 @@ func (s *scene) shutCaptured() {
 	c.changes("captured still", []string{"3"}, item(3, "c"))
 }
 
+// oneMove tries to move a source that another run is moving.
+func (s *scene) oneMove() {
+	c := s.captured(items, item(1, "a"))
+	tables := []*schema.Table{c.t}
+	other := s.openFor(driver.Source, "other")
+	s.taken(s.run, other, c.t, c.shape)
+	s.check(c.d.Gate.Shut(s.ctx, tables, s.cfg.Wait))
+	s.check(other.Gate.Reopen(s.ctx, tables))
+	s.check(other.Capturer.Remove(s.ctx, c.t, s.cfg.Wait))
+	s.check(other.Capturer.Finish(s.ctx))
+	s.check(c.d.Gate.Prove(s.ctx, tables, s.cfg.Wait))
+	s.refused(c.d, c.t, c.shape)
+	s.check(c.d.Gate.Reopen(s.ctx, tables))
+	s.insert(c.t, item(2, "b"))
+	c.changes("captured still", []string{"2"}, item(2, "b"))
+	s.check(c.d.Capturer.Remove(s.ctx, c.t, s.cfg.Wait))
+	s.check(c.d.Capturer.Finish(s.ctx))
+	s.nothingLeft()
+
+	s.check(other.Gate.Shut(s.ctx, tables, s.cfg.Wait)) // a move that only shuts the gate
+	s.taken("other", c.d, c.t, c.shape)
+	s.check(c.d.Gate.Reopen(s.ctx, tables))
+	s.check(c.d.Capturer.Finish(s.ctx))
+	s.refused(c.d, c.t, c.shape)
+	s.check(other.Gate.Reopen(s.ctx, tables))
+	s.check(other.Capturer.Finish(s.ctx))
+	s.insert(c.t, item(3, "c"))
+	s.nothingLeft()
+}
+
+// taken checks that d can not move a source that belongs to a run.
+func (s *scene) taken(run string, d *driver.Database, t *schema.Table, shape schema.Shape) {
+	s.Helper()
+	for what, err := range map[string]error{
+		"Install": d.Capturer.Install(s.ctx, t, shape, s.cfg.Wait),
+		"Shut":    d.Gate.Shut(s.ctx, []*schema.Table{t}, s.cfg.Wait),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "run "+run) {
+			s.Fatalf("%s at a source of another run, whose name is to be said: %v", what, err)
+		}
+	}
+}
+
+func (s *scene) nothingLeft() {
+	s.Helper()
+	if left := s.place.Left(s.T); len(left) > 0 {
+		s.Errorf("left behind: %v", left)
+	}
+}
+
 func (s *scene) guarded() {
 	r := s.ready(items, item(1, "a"))
 	for range 2 {
@@ -119,9 +169,7 @@ func (s *scene) guarded() {
 	s.check(r.d.Guard.Shut(s.ctx, r.t)) // a reset drops tables that are shut
 	s.execute(r.d, r.d.Dialect.DropTable(r.t))
 	s.check(r.d.Ledger.Drop(s.ctx))
-	if left := s.place.Left(s.T); len(left) > 0 {
-		s.Errorf("left behind: %v", left)
-	}
+	s.nothingLeft()
 }
 
 var sequenceCases = []oneCase{
