@@ -99,10 +99,12 @@ type Capturer interface {
 type Recorder interface {
 	// Backlog says what one table's record holds.
 	Backlog(ctx context.Context, t *schema.Table) (Backlog, error)
-	// Take reads up to want.Most entries of the record and, in the same statement or a later snapshot of the same
-	// session, the rows of their keys and of want.Also as they are now (HAZARDS C2). Keys are appended to keys, each once,
-	// rows to images; a row found whose key is not byte for byte a key asked for does not count (C10). The session is the
-	// receipt's until it is closed. Again: perhaps other entries; entries stay until Forget.
+	// Take reads up to want.Most entries of the record and, in the same or one later snapshot, the rows of their keys and of
+	// want.Also as they are now (HAZARDS C2): all rows are of one snapshot, so that a unique value that moves from row to row
+	// is in one of them. Keys are appended to keys, each once, rows to images; a row found whose key is not byte for byte a
+	// key asked for does not count (C10). A batch may be smaller than asked for, because the rows' bytes are bounded: what
+	// was not read is neither in keys nor covered by the receipt. One key is read where there is one. Again: perhaps other
+	// entries; entries stay until Forget.
 	Take(ctx context.Context, want Want, keys, images *row.Batch) (Receipt, error)
 	// Number returns the number of the last batch forgotten in a lane of a table, 0 when none was (HAZARDS C8).
 	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)

@@ -38,6 +38,7 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 	}
 	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane)}
 	first, seen := keys.Len(), map[string]bool{}
+	var of []string // the items' keys, empty for a note that the table was emptied
 	add := func(key string) error {
 		if seen[key] {
 			return nil
@@ -58,8 +59,10 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 		}
 		c.items, c.emptied = append(c.items, it), c.emptied || n.emptied
 		if n.emptied {
+			of = append(of, "")
 			continue
 		}
+		of = append(of, n.key)
 		if err := add(n.key); err != nil {
 			return nil, err
 		}
@@ -71,21 +74,37 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 			}
 		}
 	}
-	return c, r.images(e, t, want, tail(keys, first), images)
+	return c, c.bounded(r, t, want, keys, images, first, of)
 }
 
-// tail returns the rows of a batch from one on.
-func tail(b *row.Batch, first int) *row.Batch {
-	if first == 0 {
-		return b
+// takeBytes is about how many bytes of rows one Take reads.
+const takeBytes = 16 << 20
+
+// bounded reads the rows of the keys from first on until they are large enough, and takes out what was not read.
+func (c *receipt) bounded(r recorder, t *table, want driver.Want, keys, images *row.Batch, first int, of []string) error {
+	one, most, read := row.NewBatch(keys.Width()), images.Size()+takeBytes, map[string]bool{"": true}
+	for i := first; i < keys.Len(); i++ {
+		if images.Size() >= most {
+			keys.Truncate(i)
+			break
+		}
+		one.Reset()
+		if err := one.AppendRow(keys.Row(i)); err != nil {
+			return err
+		}
+		if err := r.images(c.e, t, want, one, images); err != nil {
+			return err
+		}
+		read[string(keys.Row(i))] = true
 	}
-	rest := row.NewBatch(b.Width())
-	for i := first; i < b.Len(); i++ {
-		if err := rest.AppendRow(b.Row(i)); err != nil {
-			panic(err)
+	var kept []*item
+	for i, it := range c.items {
+		if read[of[i]] {
+			kept = append(kept, it)
 		}
 	}
-	return rest
+	c.items = kept
+	return nil
 }
 
 func (r recorder) images(e *session, t *table, want driver.Want, keys, images *row.Batch) error {

@@ -42,6 +42,9 @@ func TestTheGateRefusesEverybody(t *testing.T) {
 	if err := p.source.Gate.Prove(t.Context(), tables, patience); err == nil || !strings.Contains(err.Error(), "is open") {
 		t.Errorf("Prove of an open gate: %v", err)
 	}
+	if err := p.source.Capturer.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if left := p.app.ask("SELECT nspname FROM pg_namespace WHERE nspname ~ 'whimbrel'"); left != "" {
 		t.Errorf("left: %s", left)
 	}

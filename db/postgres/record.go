@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -66,34 +67,102 @@ func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64,
 	return number(got.Rows[0][0]), nil
 }
 
-// Take reads entries in one statement, and then, with a later snapshot of the same session, the rows of their keys.
+// takeBytes is about how many bytes of rows one Take reads, takeKeys the most keys that one statement asks for.
+const (
+	takeBytes = 16 << 20
+	takeKeys  = 5000
+)
+
+// Take reads entries in one statement, and then, with one later snapshot, the rows of their keys and of want.Also.
 func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
 	l, err := r.db.worker(ctx)
 	if err != nil {
 		return nil, err
 	}
 	got := &receipt{lease: l, want: want}
-	err = got.entries(ctx, r.db, keys)
-	if err == nil && keys.Len() > 0 {
-		err = r.db.images(ctx, l.session, want, keys, images)
+	first, read := keys.Len(), 0
+	places, err := got.entries(ctx, r.db, keys)
+	if err == nil && keys.Len() > first {
+		read, err = got.images(ctx, keys, first, images)
 	}
+	got.keep(places, read)
+	keys.Truncate(first + read)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take entries of %s: %w", want.Table.Name, err), got.Close())
 	}
 	return got, nil
 }
 
-// images appends the rows of the keys as they are now.
-func (db *database) images(ctx context.Context, s *session, want driver.Want, keys, images *row.Batch) error {
-	c, err := db.cursor(s, driver.Query{Table: want.Table, Shape: want.Shape, Keys: keys})
+// images appends the rows of the keys from first on as they are in one snapshot, a part of them at a time, until they are read
+// or large enough, and returns for how many keys that is.
+func (r *receipt) images(ctx context.Context, keys *row.Batch, first int, images *row.Batch) (read int, err error) {
+	const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	before, total := images.Size(), keys.Len()-first
+	err = r.lease.exec(ctx, begin)
+	for part := 64; err == nil && read < total && images.Size()-before < takeBytes; {
+		part = min(part, total-read)
+		err = r.part(ctx, keys, first+read, part, images, before+2*takeBytes)
+		switch {
+		case errors.Is(err, errLarge) && read > 0:
+			return read, r.change(ctx)
+		case errors.Is(err, errLarge):
+			part = 1
+			if err = r.change(ctx); err == nil {
+				err = r.lease.exec(ctx, begin)
+			}
+		case err == nil:
+			read += part
+			size := images.Size() - before
+			part = max(min(takeKeys, (takeBytes-size)/(size/read+1)), 1)
+		}
+	}
+	if err == nil {
+		err = r.lease.exec(ctx, "COMMIT")
+	}
+	return read, err
+}
+
+var errLarge = errors.New("the rows are larger than those before") // never leaves the package
+
+// part appends the rows of n keys. Rows of several keys that grow past a size are given up with errLarge, and with them the
+// session.
+func (r *receipt) part(ctx context.Context, keys *row.Batch, from, n int, images *row.Batch, most int) error {
+	some := keys
+	if from > 0 || n < keys.Len() {
+		some = row.NewBatch(keys.Width())
+		for i := range n {
+			if err := some.AppendRow(keys.Row(from + i)); err != nil {
+				return err
+			}
+		}
+	}
+	c, err := r.lease.db.cursor(r.lease.session, driver.Query{Table: r.want.Table, Shape: r.want.Shape, Keys: some})
 	if err != nil {
 		return err
 	}
 	defer c.finish()
-	if err := c.fill(ctx, images, int(^uint(0)>>1), int(^uint(0)>>1)); !errors.Is(err, io.EOF) {
+	if n == 1 {
+		most = math.MaxInt
+	}
+	start := images.Len()
+	switch err := c.fill(ctx, images, math.MaxInt, most); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
 		return err
 	}
-	return nil
+	images.Truncate(start)
+	return errLarge
+}
+
+// change gives the session up for another: a receipt needs no certain one.
+func (r *receipt) change(ctx context.Context) error {
+	r.lease.drop()
+	l, err := r.lease.db.worker(ctx)
+	if err == nil {
+		r.lease = l
+	}
+	return err
 }
 
 // receipt is what one Take read.
@@ -107,70 +176,93 @@ type receipt struct {
 	emptied bool
 }
 
-// entries reads the record and adds each key once, those of want.Also too.
-func (r *receipt) entries(ctx context.Context, db *database, keys *row.Batch) error {
-	known := map[string]struct{}{}
-	if err := r.also(keys, known); err != nil || r.want.Most <= 0 {
-		return err
-	}
-	shape := r.want.Shape.Keys()
-	all := db.codecs(shape)
-	sql, columns := r.sql(shape)
-	f := append([]int16{0, 0, 0}, formats(all)...)
-	rows := r.lease.conn.ExecParams(ctx, sql, nil, nil, nil, f)
-	entry := row.NewBatch(columns)
-	r.places, r.makers = []byte{'{'}, []byte{'{'}
-	var failed error
-	for rows.NextRow() {
-		if failed == nil {
-			failed = r.entry(rows.Values(), all, entry, keys, known)
-		}
-	}
-	r.places, r.makers = append(r.places, '}'), append(r.makers, '}')
-	if _, err := rows.Close(); err != nil {
-		return r.lease.explain(ctx, err)
-	}
-	return failed
+// entry is one line of the record: its place, its transaction, and the place of its key; -1 for the note that the table was
+// emptied.
+type entry struct {
+	place, maker string
+	key          int
 }
 
-func (r *receipt) also(keys *row.Batch, known map[string]struct{}) error {
+// entries reads the record and adds each key once, those of want.Also after them.
+func (r *receipt) entries(ctx context.Context, db *database, keys *row.Batch) ([]entry, error) {
+	known := knownKeys{keys: keys, first: keys.Len(), at: map[string]int{}}
+	var found []entry
+	if r.want.Most > 0 {
+		shape := r.want.Shape.Keys()
+		all := db.codecs(shape)
+		sql, columns := r.sql(shape)
+		rows := r.lease.conn.ExecParams(ctx, sql, nil, nil, nil, append([]int16{0, 0, 0}, formats(all)...))
+		one := row.NewBatch(columns)
+		var failed error
+		for rows.NextRow() {
+			if failed == nil {
+				var e entry
+				e, failed = r.entry(rows.Values(), all, one, &known)
+				found = append(found, e)
+			}
+		}
+		if _, err := rows.Close(); err != nil || failed != nil {
+			return nil, errors.Join(r.lease.explain(ctx, err), failed)
+		}
+	}
 	if r.want.Also == nil {
-		return nil
+		return found, nil
 	}
 	for i := range r.want.Also.Len() {
-		if err := addOnce(keys, r.want.Also.Row(i), known); err != nil {
-			return err
+		if _, err := known.add(r.want.Also.Row(i)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return found, nil
 }
 
-func addOnce(keys *row.Batch, run []byte, known map[string]struct{}) error {
-	if _, ok := known[string(run)]; ok {
-		return nil
+// knownKeys are the keys of a batch from first on, with their places from there.
+type knownKeys struct {
+	keys  *row.Batch
+	first int
+	at    map[string]int
+}
+
+func (k *knownKeys) add(run []byte) (int, error) {
+	if at, ok := k.at[string(run)]; ok {
+		return at, nil
 	}
-	known[string(run)] = struct{}{}
-	return keys.AppendRow(run)
+	at := k.keys.Len() - k.first
+	k.at[string(run)] = at
+	return at, k.keys.AppendRow(run)
 }
 
 // entry takes one line of the record: its place, its transaction, the record's file, and the key.
-func (r *receipt) entry(fields [][]byte, all []codec, one, keys *row.Batch, known map[string]struct{}) error {
-	if r.count > 0 {
-		r.places, r.makers = append(r.places, ','), append(r.makers, ',')
-	}
-	r.places = append(append(append(r.places, '"'), fields[0]...), '"')
-	r.makers = append(r.makers, fields[1]...)
+func (r *receipt) entry(fields [][]byte, all []codec, one *row.Batch, known *knownKeys) (entry, error) {
+	e := entry{place: string(fields[0]), maker: string(fields[1]), key: -1}
 	r.file = string(fields[2])
-	r.count++
 	if fields[3] == nil {
-		r.emptied = true
-		return nil
+		return e, nil
 	}
 	one.Reset()
-	if err := appendRow(one, all, fields[3:]); err != nil {
-		return err
+	err := appendRow(one, all, fields[3:])
+	if err == nil {
+		e.key, err = known.add(one.Row(0))
 	}
-	return addOnce(keys, one.Row(0), known)
+	return e, err
+}
+
+// keep makes the receipt stand for the entries of the first keys, and for notes that the table was emptied.
+func (r *receipt) keep(found []entry, keys int) {
+	r.places, r.makers = []byte{'{'}, []byte{'{'}
+	for _, e := range found {
+		if e.key >= keys {
+			continue
+		}
+		if r.count > 0 {
+			r.places, r.makers = append(r.places, ','), append(r.makers, ',')
+		}
+		r.places = append(append(append(r.places, '"'), e.place...), '"')
+		r.makers = append(r.makers, e.maker...)
+		r.count++
+		r.emptied = r.emptied || e.key < 0
+	}
+	r.places, r.makers = append(r.places, '}'), append(r.makers, '}')
 }
 
 // sql plans the reading of entries; a lane's are those whose key hashes to it. The note that the table was emptied belongs

@@ -15,6 +15,9 @@ import (
 
 type recorder struct{ d *database }
 
+// takeBytes is about how many bytes of rows one Take reads: what is left waits for the next.
+const takeBytes = 16 << 20
+
 // exactly is how many entries a backlog is counted up to.
 const exactly = 100_000
 
@@ -74,7 +77,7 @@ func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Bat
 	}
 	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane}
 	err = r.d.snapshot(ctx, s, func(*session) error {
-		t := taking{s: s, want: w, columns: columnsOf(w.Shape), keys: keys, images: images, seen: map[string]struct{}{}, receipt: rec}
+		t := taking{s: s, want: w, most: images.Size() + takeBytes, columns: columnsOf(w.Shape), keys: keys, images: images, seen: map[string]struct{}{}, receipt: rec}
 		return t.all()
 	})
 	if err == nil {
@@ -99,6 +102,7 @@ type taking struct {
 	keys    *row.Batch
 	images  *row.Batch
 	seen    map[string]struct{}
+	most    int // the size of images at which to stop
 	receipt *receipt
 }
 
@@ -115,6 +119,9 @@ func (t *taking) all() error {
 		return nil
 	}
 	for i := range t.want.Also.Len() {
+		if t.images.Size() >= t.most {
+			break
+		}
 		at := t.keys.Len()
 		if err := t.keys.AppendRow(t.want.Also.Row(i)); err != nil {
 			return err
@@ -139,7 +146,7 @@ func (t *taking) entries() error {
 		return err
 	}
 	defer st.Close()
-	for len(t.receipt.entries) < t.want.Most && st.Step() {
+	for len(t.receipt.entries) < t.want.Most && t.images.Size() < t.most && st.Step() {
 		at := t.keys.Len()
 		if err := t.key(st); err != nil {
 			return err

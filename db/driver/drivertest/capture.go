@@ -20,6 +20,8 @@ var captureCases = []oneCase{
 	{"KeysThatDifferInCase", capturing, (*scene).caseChanges},
 	{"AtMost", capturing, (*scene).takeAtMost},
 	{"MoreKeys", capturing, (*scene).takeAlso},
+	{"LargeRows", capturing, (*scene).takeLarge},
+	{"OneSnapshot", capturing, (*scene).takeAtOnce},
 	{"Lanes", capturing, (*scene).takeLanes},
 	{"Truncate", append(slices.Clone(capturing), "Watcher"), (*scene).truncated},
 	{"InstallTwiceRemoveTwice", capturing, (*scene).installTwice},
