@@ -89,8 +89,8 @@ type Capturer interface {
 	// Settle returns when no transaction that began before the call, prepared ones included, can still write to the tables
 	// (HAZARDS C6), or an error that names who still could. Again: waits for those that are older now.
 	Settle(ctx context.Context, tables []*schema.Table, w Wait) error
-	// Remove takes triggers and record of a table away; Finish what is left of ours at the source. Where the source is
-	// another run's both do nothing. Again: nothing.
+	// Remove takes triggers, record and batch numbers of a table away; Finish what is left of ours at the source. Where the
+	// source is another run's both do nothing. Again: nothing.
 	Remove(ctx context.Context, t *schema.Table, w Wait) error
 	Finish(ctx context.Context) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -170,7 +171,16 @@ func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 			return err
 		}
 		own.record, own.dated = nil, own.dated+1
-		return nil
+		return r.briefly("remove", func(e *session) error {
+			for _, it := range r.state.items {
+				if strings.HasPrefix(it.key, strconv.Itoa(t.Number)+"/") {
+					if err := e.set(it, nil); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
 	})
 }
 
