@@ -33,7 +33,7 @@ func (p *program) hold(ctx context.Context, say said) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := state.Open(p.folder())
+	s, err := p.state(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,22 @@ func (p *program) hold(ctx context.Context, say said) (*opened, error) {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
+}
+
+// state opens what the move remembers. A command that only looks holds it for a moment: it is waited for.
+func (p *program) state(ctx context.Context) (*state.State, error) {
+	for deadline := time.Now().Add(2 * time.Second); ; {
+		s, err := state.Open(p.folder())
+		var held *state.HeldError
+		if !errors.As(err, &held) || time.Now().After(deadline) {
+			return s, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // said is what a command shows of the log.

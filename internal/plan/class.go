@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/check"
@@ -112,7 +114,7 @@ func refuse(
 		}
 	case notLive[t.Name] != "":
 		return &ListError{
-			Entry: e, Why: "may not be moved live: it " + strings.TrimSuffix(notLive[t.Name], "."),
+			Entry: e, Why: notLiveBecause(notLive[t.Name]),
 			Do: "Take it out, so that it is moved in the downtime.",
 		}
 	}
@@ -132,9 +134,18 @@ func rest(t *schema.Table, notLive map[schema.Name]string) string {
 	case t.LiveKey() == nil:
 		return "it has no key that rows are known by"
 	case notLive[t.Name] != "":
-		return "may not be moved live: it " + strings.TrimSuffix(notLive[t.Name], ".")
+		return notLiveBecause(notLive[t.Name])
 	}
 	return "not named as an uptime table"
+}
+
+// notLiveBecause gives a reason that is a clause ("is below a cascade") or a sentence.
+func notLiveBecause(reason string) string {
+	reason = strings.TrimSuffix(reason, ".")
+	if r, _ := utf8.DecodeRuneInString(reason); unicode.IsUpper(r) {
+		return "may not be moved live: " + reason
+	}
+	return "may not be moved live: it " + reason
 }
 
 // Match reports whether a name matches a pattern: * stands for any letters, ? for one, everything else for itself.

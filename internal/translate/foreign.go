@@ -45,7 +45,10 @@ func (t *translator) foreign(p *Pair) {
 			continue
 		}
 		t.actions(p, k, &made, object)
-		if k.Unproven {
+		if !t.same { // what the source left unproven is looked for before the move, and proven by the target in the end
+			made.Unproven = false
+		}
+		if k.Unproven && t.same {
 			t.find(p, check.Finding{
 				Rule: "foreign-key", Level: driver.Note, Object: object,
 				Message: "was not proven for the rows at the source, which may have no parent", Do: "",
