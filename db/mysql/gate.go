@@ -127,6 +127,9 @@ func (d gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 func (d gate) Writers(ctx context.Context) ([]driver.Writer, error) {
 	var found []driver.Writer
 	err := d.control.with(ctx, func(s *session) error {
+		if _, err := d.transactions(ctx, s); err != nil { // makes the server renew its list of transactions
+			return err
+		}
 		all, err := s.rows(ctx, `SELECT p.id, p.user, p.host, p.command, COALESCE(p.state, ''), p.time,
 			COALESCE(x.trx_rows_modified, 0), COALESCE(TIMESTAMPDIFF(SECOND, x.trx_started, SYSDATE()), p.time)
 			FROM information_schema.processlist p LEFT JOIN information_schema.innodb_trx x ON x.trx_mysql_thread_id = p.id

@@ -11,9 +11,12 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-// A sample has about sampleRows rows a range, from at most samplePages pages.
+// A sample has about sampleRows rows and at least rangePages pages a range, because the rows of one page are often neighbours
+// in the key, from at least leastPages and at most samplePages pages.
 const (
 	sampleRows  = 60
+	rangePages  = 10
+	leastPages  = 100
 	samplePages = 4000
 )
 
@@ -70,7 +73,7 @@ func (db *database) quantiles(ctx context.Context, t *schema.Table, s schema.Sha
 	}
 	ranges := (size.rows + rows - 1) / rows
 	perPage := max(size.rows/size.pages, 1)
-	pages := min(max(ranges*sampleRows/perPage, 30), samplePages)
+	pages := min(max(ranges*sampleRows/perPage, ranges*rangePages, leastPages), samplePages)
 	percent := min(100*float64(pages)/float64(size.pages), 100)
 	return db.sample(ctx, l.session, t, s, percent, rows)
 }

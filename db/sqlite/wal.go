@@ -61,7 +61,7 @@ func (d *database) relieve(s *session) error {
 	}
 	d.wal.patient.Store(0)
 	if after, gone := os.Stat(d.path + "-wal"); gone == nil && after.Size() >= walLimit {
-		d.wal.patient.Store(after.Size() + walLimit)
+		d.wal.patient.Store(after.Size() + walLimit/4)
 	}
 	return err
 }
