@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -98,11 +99,12 @@ func Rotate(ctx context.Context, cursor driver.Cursor, width int, use func(*row.
 	free, full := make(chan *row.Batch, 2), make(chan *row.Batch, 1)
 	free <- row.NewBatch(width)
 	free <- row.NewBatch(width)
-	read := make(chan error, 1)
-	go func() {
+	var reading sync.WaitGroup
+	var read error
+	reading.Go(func() {
 		defer close(full)
-		read <- fill(ctx, cursor, free, full)
-	}()
+		read = fill(ctx, cursor, free, full)
+	})
 	var used error
 	for b := range full {
 		if used != nil {
@@ -114,10 +116,11 @@ func Rotate(ctx context.Context, cursor driver.Cursor, width int, use func(*row.
 		}
 		free <- b
 	}
-	if err := <-read; used == nil {
-		return err
+	reading.Wait()
+	if used != nil {
+		return used
 	}
-	return used
+	return read
 }
 
 func fill(ctx context.Context, cursor driver.Cursor, free <-chan *row.Batch, full chan<- *row.Batch) error {

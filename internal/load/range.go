@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -104,34 +105,27 @@ func (t Task) pass(ctx context.Context) (Result, error) {
 	defer cancel(nil)
 	r, w := io.Pipe()
 	counted := &meter{w: w}
-	type read struct {
-		rows int64
-		err  error
-	}
-	done := make(chan read, 1)
-	go func() {
-		rows, err := t.From.Database.Pipe.Out(ctx, t.query(), counted)
-		_ = w.CloseWithError(err) // nil ends the stream
-		done <- read{rows, err}
-	}()
-	var out read
-	finished := false
+	var sending sync.WaitGroup
+	var sent int64
+	var broken error
+	sending.Go(func() {
+		sent, broken = t.From.Database.Pipe.Out(ctx, t.query(), counted)
+		_ = w.CloseWithError(broken) // nil ends the stream
+	})
 	rows, err := t.To.Database.Pipe.In(ctx, t.intake(), r, func(rows int64) error {
-		out, finished = <-done, true
-		if out.err == nil && out.rows != rows {
-			out.err = fmt.Errorf("%d rows were sent and %d arrived", out.rows, rows)
+		sending.Wait() // the stream has ended: what is left is the source's own word on it
+		if broken == nil && sent != rows {
+			return fmt.Errorf("%d rows were sent and %d arrived", sent, rows)
 		}
 		failpoint.Hit("load.commit.before")
-		return out.err
+		return broken
 	})
 	failpoint.Hit("load.commit.after")
-	if !finished {
-		cancel(err)
-		_ = r.CloseWithError(io.ErrClosedPipe)
-		out = <-done
-	}
+	cancel(err)
+	_ = r.CloseWithError(io.ErrClosedPipe)
+	sending.Wait()
 	if err == nil {
-		err = out.err
+		err = broken
 	}
 	return Result{Rows: rows, Bytes: counted.bytes}, err
 }

@@ -97,13 +97,21 @@ func without(keys, done *row.Batch) (*row.Batch, error) {
 	if done.Len() == 0 {
 		return nil, fmt.Errorf("%d keys were asked for and none was read", keys.Len())
 	}
-	return sift(keys, done, false)
+	return sift(keys, done, outside)
 }
 
 // among returns the keys that are among those done.
-func among(keys, done *row.Batch) (*row.Batch, error) { return sift(keys, done, true) }
+func among(keys, done *row.Batch) (*row.Batch, error) { return sift(keys, done, inside) }
 
-func sift(keys, done *row.Batch, in bool) (*row.Batch, error) {
+// place says which keys sift keeps.
+type place bool
+
+const (
+	inside  place = true
+	outside place = false
+)
+
+func sift(keys, done *row.Batch, keep place) (*row.Batch, error) {
 	some := row.NewBatch(keys.Width())
 	if keys.Len() == 0 {
 		return some, nil
@@ -113,7 +121,7 @@ func sift(keys, done *row.Batch, in bool) (*row.Batch, error) {
 		known[string(done.Row(i))] = struct{}{}
 	}
 	for i := range keys.Len() {
-		if _, ok := known[string(keys.Row(i))]; ok == in {
+		if _, ok := known[string(keys.Row(i))]; place(ok) == keep {
 			if err := some.AppendRow(keys.Row(i)); err != nil {
 				return nil, err
 			}
