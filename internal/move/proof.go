@@ -121,7 +121,9 @@ func (m *Move) proveLive(ctx context.Context, t *table) error {
 		return err
 	}
 	began := time.Now()
-	tally, err := verify.Live(ctx, p, running, shown)
+	tally, err := load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (verify.Tally, error) {
+		return verify.Live(ctx, p, running, shown)
+	})
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", t.name, err)
 	}
@@ -156,7 +158,10 @@ func (m *Move) strike(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = verify.Strike(ctx, p, running)
+	_, err = load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (struct{}, error) {
+		_, _, err := verify.Strike(ctx, p, running)
+		return struct{}{}, err
+	})
 	return err
 }
 

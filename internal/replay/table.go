@@ -42,6 +42,9 @@ func (t *Table) Run(ctx context.Context) error {
 	for {
 		done, emptied, err := t.round(ctx)
 		if err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx) // what a driver says of an ended context is not the reason
+			}
 			t.stop(err)
 			return err
 		}
