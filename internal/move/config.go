@@ -14,13 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/whimbrel/whimbrel/internal/plan"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -316,30 +316,26 @@ func (r *reading) list(c *Config) error {
 	return err
 }
 
-// readList reads a table list: one name a line, with blank lines and lines that begin with # between them.
+// readList reads a table list and refuses a name that is there twice.
 func readList(file string, text []byte) ([]Listed, error) {
+	entries, err := plan.ParseList(file, text)
+	var bad *plan.ListError
+	if errors.As(err, &bad) {
+		return nil, &ConfigError{File: file, Line: bad.Entry.Line, Message: "this line " + bad.Why}
+	}
 	var listed []Listed
 	seen := map[string]int{}
-	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		name := string(bytes.TrimSpace(line))
-		switch {
-		case name == "" || name[0] == '#':
-			continue
-		case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
-			return nil, &ConfigError{File: file, Line: number, Message: "this line is not UTF-8 text"}
-		case seen[name] > 0:
+	for _, e := range entries {
+		if seen[e.Name] > 0 {
 			return nil, &ConfigError{
-				File: file, Line: number,
-				Message: fmt.Sprintf("%s is listed twice; line %d has it already", name, seen[name]),
+				File: file, Line: e.Line,
+				Message: fmt.Sprintf("%s is listed twice; line %d has it already", e.Name, seen[e.Name]),
 			}
 		}
-		seen[name] = number
-		listed = append(listed, Listed{Name: name, Place: fmt.Sprintf("%s:%d", file, number)})
+		seen[e.Name] = e.Line
+		listed = append(listed, Listed{Name: e.Name, Place: fmt.Sprintf("%s:%d", file, e.Line)})
 	}
-	return listed, nil
+	return listed, err
 }
 
 // validate refuses what can not be meant.

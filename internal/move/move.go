@@ -261,7 +261,7 @@ func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
 			return nil, err
 		}
 	}
-	if err := m.verifyDowntimeFully(ctx); err != nil {
+	if err := m.proveAll(ctx, m.proveFully); err != nil {
 		return nil, err
 	}
 	r, err := m.Report(ctx)

@@ -187,14 +187,21 @@ func (m *Move) verifyReady(ctx context.Context) error {
 // verifyDowntime gives every table its verdict while nothing moves. A difference is a verdict and not an error.
 // Again: compares again.
 func (m *Move) verifyDowntime(ctx context.Context) error {
-	tables := of(m.tables(), Uptime, Downtime)
-	if err := each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
+	if err := m.proveAll(ctx, m.prove); err != nil {
+		return err
+	}
+	return m.still(ctx)
+}
+
+// proveAll gives every table the verdict of prove and keeps it; tables with large values take turns.
+func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table) (proof, error)) error {
+	return each(ctx, of(m.tables(), Uptime, Downtime), m.writers(), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
 		if t.pace == load.Careful {
 			m.careful <- struct{}{}
 			defer func() { <-m.careful }()
 		}
-		found, err := m.prove(ctx, t)
+		found, err := prove(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -204,10 +211,18 @@ func (m *Move) verifyDowntime(ctx context.Context) error {
 		failpoint.Hit("verify.table.after")
 		m.board.change(t.name, func(p *progress) { p.stage = Proven })
 		return nil
-	}); err != nil {
-		return err
+	})
+}
+
+// proveFully compares every row of a table, whatever its level.
+func (m *Move) proveFully(ctx context.Context, t *table) (proof, error) {
+	p, err := m.pair(ctx, t)
+	if err != nil {
+		return proof{}, err
 	}
-	return m.still(ctx)
+	began := time.Now()
+	tally, err := verify.Compare(ctx, p, shown)
+	return newProof(t, FullDowntime, tally, began), err
 }
 
 // prove compares a still table at its level. What was proven in the uptime counts only if nothing was ever suspected.
@@ -230,8 +245,7 @@ func (m *Move) prove(ctx context.Context, t *table) (proof, error) {
 		return newProof(t, Sample, tally, began), err
 	}
 	if t.level != FullUptimeChanged || live.Verdict != Equal || seen.Suspect != "" {
-		tally, err := verify.Compare(ctx, p, shown)
-		return newProof(t, FullDowntime, tally, began), err
+		return m.proveFully(ctx, t)
 	}
 	found, compared, err := verify.Remainder(ctx, p, shown)
 	result := newProof(t, t.level, verify.Tally{Differing: found}, began)

@@ -3,9 +3,6 @@ package move
 import (
 	"context"
 	"fmt"
-	"time"
-
-	"github.com/whimbrel/whimbrel/internal/verify"
 )
 
 // Counters of a table that outlive the process, by the names they are kept under.
@@ -84,20 +81,4 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 		reports = append(reports, r)
 	}
 	return reports, nil
-}
-
-// verifyDowntimeFully compares every table in full, whatever its level, and keeps the verdicts.
-func (m *Move) verifyDowntimeFully(ctx context.Context) error {
-	return each(ctx, m.tables(), m.writers(), func(ctx context.Context, t *table) error {
-		p, err := m.pair(ctx, t)
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		tally, err := verify.Compare(ctx, p, shown)
-		if err != nil {
-			return err
-		}
-		return m.state.SetDocument(ctx, downtimeProof(t), newProof(t, FullDowntime, tally, began))
-	})
 }

@@ -50,11 +50,11 @@ func ParseList(file string, list []byte) ([]Entry, error) {
 		why := ""
 		switch {
 		case !utf8.ValidString(e.Name):
-			why = "is not UTF-8"
+			why = "is not UTF-8 text"
 		case strings.ContainsRune(e.Name, 0):
 			why = "holds a NUL"
 		case len(e.Name) > longestLine:
-			e.Name, why = e.Name[:20], "begins a line that is too long for a name"
+			e.Name, why = e.Name[:20], "is too long for a name"
 		}
 		if why != "" {
 			e.Name = strings.ToValidUTF8(e.Name, "?")

@@ -90,7 +90,7 @@ func (p Pair) sums(ctx context.Context) (Tally, map[int]struct{}, error) {
 	var sides [2]buckets
 	if err := p.both(ctx, func(ctx context.Context, i int, s Side) error {
 		sides[i] = make(buckets, 1<<bucketBits)
-		return p.each(ctx, s, func(b *row.Batch, at int, key []byte) error {
+		return p.each(ctx, s, nil, func(b *row.Batch, at int, key []byte) error {
 			sides[i][p.bucket(key)].AddRow(p.Seed, b.Row(at))
 			return nil
 		})
@@ -136,9 +136,9 @@ func (p Pair) both(ctx context.Context, read func(ctx context.Context, i int, s 
 	return nil
 }
 
-// each reads a side whole and calls use for every row with its key.
-func (p Pair) each(ctx context.Context, s Side, use func(b *row.Batch, at int, key []byte) error) error {
-	cursor, err := s.Database.Reader.Read(ctx, driver.Query{Table: s.Table, Shape: s.Shape})
+// each reads a side, whole or the rows of these keys, and calls use for every row with its key.
+func (p Pair) each(ctx context.Context, s Side, keys *row.Batch, use func(b *row.Batch, at int, key []byte) error) error {
+	cursor, err := s.Database.Reader.Read(ctx, driver.Query{Table: s.Table, Shape: s.Shape, Keys: keys})
 	if err != nil {
 		return err
 	}

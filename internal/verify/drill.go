@@ -56,7 +56,7 @@ func (p Pair) part(ctx context.Context, todo []int) ([]Difference, int, error) {
 func (p Pair) hold(ctx context.Context, want map[int]struct{}, all bool) (held, error) {
 	keys := held{}
 	for i, s := range []Side{p.Source, p.Target} {
-		err := p.each(ctx, s, func(b *row.Batch, at int, key []byte) error {
+		err := p.each(ctx, s, nil, func(b *row.Batch, at int, key []byte) error {
 			if _, ok := want[p.bucket(key)]; !ok {
 				return nil
 			}

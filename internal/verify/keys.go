@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
 )
 
@@ -17,7 +16,12 @@ func Keys(ctx context.Context, p Pair, keys *row.Batch) ([]Difference, error) {
 	var sides [2]map[string]row.Sum
 	if err := p.both(ctx, func(ctx context.Context, i int, s Side) error {
 		sides[i] = make(map[string]row.Sum, keys.Len())
-		return p.rows(ctx, s, keys, sides[i])
+		return p.each(ctx, s, keys, func(b *row.Batch, at int, key []byte) error {
+			sum := sides[i][string(key)]
+			sum.AddRow(p.Seed, b.Row(at))
+			sides[i][string(key)] = sum
+			return nil
+		})
 	}); err != nil {
 		return nil, err
 	}
@@ -29,24 +33,6 @@ func Keys(ctx context.Context, p Pair, keys *row.Batch) ([]Difference, error) {
 		}
 	}
 	return found, nil
-}
-
-func (p Pair) rows(ctx context.Context, s Side, keys *row.Batch, into map[string]row.Sum) error {
-	cursor, err := s.Database.Reader.Read(ctx, driver.Query{Table: s.Table, Shape: s.Shape, Keys: keys})
-	if err != nil {
-		return err
-	}
-	defer cursor.Close()
-	var key []byte
-	return p.Pace.Read(ctx, cursor, s.Shape.Width(), func(b *row.Batch) error {
-		for i := range b.Len() {
-			key = b.AppendKey(key[:0], i, s.Shape.Key)
-			sum := into[string(key)]
-			sum.AddRow(p.Seed, b.Row(i))
-			into[string(key)] = sum
-		}
-		return nil
-	})
 }
 
 // page is how many keys are compared in one go.

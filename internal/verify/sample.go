@@ -19,7 +19,7 @@ func Sample(ctx context.Context, p Pair, ranges, most int) (Tally, error) {
 	counts := [2]*row.Sum{&tally.Source, &tally.Target}
 	if err := p.both(ctx, func(ctx context.Context, i int, s Side) error {
 		s.Shape = s.Shape.Keys()
-		return p.each(ctx, s, func(*row.Batch, int, []byte) error {
+		return p.each(ctx, s, nil, func(*row.Batch, int, []byte) error {
 			counts[i].Rows++
 			return nil
 		})
