@@ -92,6 +92,8 @@ type Limits struct {
 	NarrowNames   bool   // a name has no character above U+FFFF and does not end in a blank
 	PlainChecks   bool   // a check can not name a column that has a generator
 	Literals      bool   // a column can hold values of any kind: between two databases of this product cells are Other, whatever the column's own kind
+	Ordered       bool   // a table is stored in the order of its key, so that rows which arrive in that order load faster
+	Ahead         bool   // Take knows Want.Beyond, so that a batch can be read while the one before it is applied
 	Reserved      string // a prefix that no table's name may have, compared without case; empty for none
 	Features      Features
 }

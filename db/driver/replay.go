@@ -118,6 +118,10 @@ type Want struct {
 	Lanes int // 1 for a table with one lane
 	Most  int
 	Also  *row.Batch // more keys to read, from the repair list; nil for none
+
+	// Beyond, where Limits.Ahead says that it is known, is another receipt of this lane that is still open: its entries and
+	// all that Take would have read before its last are left out. What is left out beside them is found by a Take without it.
+	Beyond Receipt
 }
 
 // Backlog is what a record holds.

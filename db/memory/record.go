@@ -46,7 +46,7 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 		seen[key] = true
 		return keys.AppendRow([]byte(key))
 	}
-	for _, it := range from.entries.items {
+	for _, it := range beyond(from.entries.items, want.Beyond) {
 		if len(c.items) >= want.Most {
 			break
 		}
@@ -75,6 +75,15 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 		}
 	}
 	return c, c.bounded(r, t, want, keys, images, first, of)
+}
+
+// beyond returns the entries behind the last of a receipt.
+func beyond(all []*item, earlier driver.Receipt) []*item {
+	c, ok := earlier.(*receipt)
+	if !ok || len(c.items) == 0 {
+		return all
+	}
+	return all[slices.Index(all, c.items[len(c.items)-1])+1:]
 }
 
 // takeBytes is about how many bytes of rows one Take reads.

@@ -78,7 +78,7 @@ func (s *Server) OpenFor(side driver.Side, run string) *driver.Database {
 		Info: driver.Info{
 			Product: "memory", Version: "1", Name: "memory " + s.name, Schema: "main", Server: "memory:" + s.name,
 			Limits: driver.Limits{
-				Name: 63, Seconds: 9, Schemas: true, Value: 1 << 30,
+				Name: 63, Seconds: 9, Schemas: true, Value: 1 << 30, Ahead: true,
 				Features: driver.IdentityAlways | driver.IdentityAnywhere | driver.FreeSequences,
 			},
 		},

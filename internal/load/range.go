@@ -79,7 +79,11 @@ func (t Task) intake() driver.Intake {
 }
 
 func (t Task) query() driver.Query {
-	return driver.Query{Table: t.From.Table, Shape: t.From.Shape, Range: t.Range, Order: driver.KeyOrder}
+	order := driver.AnyOrder // the source may read as it likes
+	if t.To.Database.Info.Limits.Ordered {
+		order = driver.KeyOrder
+	}
+	return driver.Query{Table: t.From.Table, Shape: t.From.Shape, Range: t.Range, Order: order}
 }
 
 func (t Task) carry(ctx context.Context) (Result, error) {

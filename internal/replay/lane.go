@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -28,9 +29,8 @@ type Lane struct {
 
 	bound  int   // the entries a batch may have, so that its rows stay small in memory
 	number int64 // the last batch that both sides have; -1 before they were asked
-	keys   *row.Batch
-	images *row.Batch
-	mended *row.Batch
+	now    *batch
+	next   *batch // read while now is applied
 }
 
 // NewLane returns a lane that has asked neither side yet.
@@ -38,11 +38,11 @@ func NewLane(from, to load.End, epoch int64) *Lane {
 	return &Lane{
 		From: from, To: to, Lanes: 1, Epoch: epoch, number: -1, bound: 500,
 		Most: func() int { return 10_000 }, Note: func() bool { return false },
-		keys: row.NewBatch(len(from.Shape.Key)), images: row.NewBatch(from.Shape.Width()), mended: row.NewBatch(len(from.Shape.Key)),
+		now: newBatch(from), next: newBatch(from),
 	}
 }
 
-// Done is what one batch did.
+// Done is what one step did.
 type Done struct {
 	Entries int  // of the record
 	Mended  int  // keys of the repair list
@@ -60,8 +60,9 @@ var ErrTimeTravel = errors.New("source and target do not remember the same batch
 // ErrAgain says that the batch must be taken again, now, for a reason that has passed.
 var ErrAgain = errors.New("the batch was applied by an earlier attempt; what is left is taken again")
 
-// Step takes one batch and applies it. An error leaves both sides as they were or the batch applied at the target and its
-// entries still in the record; the next Step asks both ledgers and goes on from there.
+// Step takes a batch and applies it, and, while there are more and the source can, takes the next one meanwhile, a few in a
+// row. An error leaves both sides as they were or the batch applied at the target and its entries still in the record; the
+// next Step asks both ledgers and goes on from there.
 func (l *Lane) Step(ctx context.Context) (Done, error) {
 	done, err := l.step(ctx)
 	if err != nil {
@@ -71,44 +72,83 @@ func (l *Lane) Step(ctx context.Context) (Done, error) {
 	return done, nil
 }
 
-func (l *Lane) step(ctx context.Context) (Done, error) {
+// inARow is how many batches one step takes at most: then the record is read from its beginning again, where an entry that
+// became visible late may stand.
+const inARow = 8
+
+func (l *Lane) step(ctx context.Context) (done Done, err error) {
 	if err := l.align(ctx); err != nil {
-		return Done{}, err
+		return done, err
 	}
-	l.keys.Reset()
-	l.images.Reset()
-	l.mended.Reset()
-	most := l.most()
-	stamp, err := l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, most, l.mended)
-	if err != nil {
-		return Done{}, fmt.Errorf("read the repair list: %w", err)
+	if err := l.first(ctx); err != nil {
+		return done, err
 	}
-	receipt, err := l.take(ctx, most, l.mended)
-	if err != nil {
-		return Done{}, err
+	for n := 1; err == nil && !l.now.empty(); n++ {
+		done.Entries, done.Mended = done.Entries+l.now.receipt.Entries(), done.Mended+l.now.mended.Len() // forgetting empties the receipt
+		more := n < inARow && l.full(l.now) && l.ahead()
+		err = l.carry(ctx, more)
+		done.Rows, done.Full = done.Rows+l.now.images.Len(), n > 1 || l.full(l.now)
+		if !more {
+			break
+		}
+		l.now, l.next = l.next, l.now
 	}
-	defer receipt.Close()
-	if receipt.Entries() == 0 && l.mended.Len() == 0 {
-		return Done{}, nil
+	l.now.close()
+	l.next.close()
+	return done, err
+}
+
+// first takes the first batch of a step, with keys of the repair list.
+func (l *Lane) first(ctx context.Context) (err error) {
+	b := l.now
+	b.reset(l.most())
+	if b.stamp, err = l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, b.most, b.mended); err != nil {
+		return fmt.Errorf("read the repair list: %w", err)
 	}
-	if receipt.Emptied() {
+	return l.take(ctx, b, b.mended, nil)
+}
+
+// full reports that there may be more behind a batch: it is as long as it was to be, or a driver has ended it early because
+// its rows are large.
+func (l *Lane) full(b *batch) bool {
+	return b.entries >= b.most || b.mended.Len() >= b.most || b.images.Size() >= small
+}
+
+// ahead reports whether the batch behind this one may be taken now: not where two would be large in memory, and not before a
+// truncation is answered, which reads every key.
+func (l *Lane) ahead() bool {
+	return l.From.Database.Info.Limits.Ahead && l.now.images.Size() < large && !l.now.receipt.Emptied()
+}
+
+// carry brings the batch to its end and, when more is asked for, takes the one behind it at the same time. The rows of that one
+// are read later than this one's and are applied later, so a key that is in both ends as it was read last.
+func (l *Lane) carry(ctx context.Context, more bool) error {
+	if l.now.receipt.Emptied() {
 		if err := l.Reconcile(ctx); err != nil {
-			return Done{}, fmt.Errorf("read every key again after the table was emptied: %w", err)
+			return fmt.Errorf("read every key again after the table was emptied: %w", err)
 		}
 	}
-	done := Done{Entries: receipt.Entries(), Mended: l.mended.Len()} // forgetting empties the receipt
-	delta := l.delta()
-	if delta.Mended, err = among(l.mended, l.keys); err != nil {
-		return Done{}, err
+	l.adapt(l.now.images.Size())
+	if !more {
+		return l.settle(ctx, l.now)
 	}
-	delta.Stamp = stamp
-	if err := l.settle(ctx, receipt, delta); err != nil {
-		return Done{}, err
+	taking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var taken error
+	wg.Go(func() {
+		l.next.reset(l.most())
+		taken = l.take(taking, l.next, nil, l.now.receipt)
+	})
+	err := l.settle(ctx, l.now)
+	if err != nil {
+		cancel()
 	}
-	done.Rows = l.images.Len()
-	done.Full = done.Entries >= most || done.Mended >= most || l.images.Size() >= small // a driver ends a batch of large rows early
-	l.adapt(l.images.Size())
-	return done, nil
+	wg.Wait()
+	if err != nil {
+		return err // what was taken behind it stays in the record
+	}
+	return taken
 }
 
 // most is how many entries the next batch takes.
@@ -158,37 +198,35 @@ func (l *Lane) align(ctx context.Context) error {
 
 // acknowledge writes a batch's number at the source and forgets no entry: what the batch took is taken again.
 func (l *Lane) acknowledge(ctx context.Context, number int64) error {
-	l.keys.Reset()
-	l.images.Reset()
-	receipt, err := l.take(ctx, 0, nil)
-	if err != nil {
+	l.now.reset(0)
+	if err := l.take(ctx, l.now, nil, nil); err != nil {
 		return err
 	}
-	defer receipt.Close()
-	return receipt.Forget(ctx, number)
+	defer l.now.close()
+	return l.now.receipt.Forget(ctx, number)
 }
 
-func (l *Lane) take(ctx context.Context, most int, also *row.Batch) (driver.Receipt, error) {
-	receipt, err := l.From.Database.Recorder.Take(ctx, driver.Want{
-		Table: l.From.Table, Shape: l.From.Shape, Lane: l.Lane, Lanes: l.Lanes, Most: most, Also: also,
-	}, l.keys, l.images)
+// take fills a batch from the record and with the rows of these further keys.
+func (l *Lane) take(ctx context.Context, b *batch, also *row.Batch, beyond driver.Receipt) (err error) {
+	b.receipt, err = l.From.Database.Recorder.Take(ctx, driver.Want{
+		Table: l.From.Table, Shape: l.From.Shape, Lane: l.Lane, Lanes: l.Lanes, Most: b.most, Also: also, Beyond: beyond,
+	}, b.keys, b.images)
 	if err != nil {
-		return nil, fmt.Errorf("take changed keys: %w", err)
+		b.receipt = nil
+		return fmt.Errorf("take changed keys: %w", err)
 	}
+	b.entries = b.receipt.Entries()
 	failpoint.Hit("replay.taken")
-	return receipt, nil
-}
-
-func (l *Lane) delta() driver.Delta {
-	return driver.Delta{
-		Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1,
-		Keys: l.keys, Images: l.images, Note: l.Note(),
-	}
+	return nil
 }
 
 // settle brings one batch to its end: durable at the source, committed and durable at the target, then forgotten.
-func (l *Lane) settle(ctx context.Context, receipt driver.Receipt, delta driver.Delta) error {
-	if err := receipt.Durable(ctx); err != nil {
+func (l *Lane) settle(ctx context.Context, b *batch) error {
+	delta, err := l.delta(b)
+	if err != nil {
+		return err
+	}
+	if err := b.receipt.Durable(ctx); err != nil {
 		return fmt.Errorf("wait for the source's log to be on disk: %w", err)
 	}
 	if delta.Images.Size() > large {
@@ -204,9 +242,17 @@ func (l *Lane) settle(ctx context.Context, receipt driver.Receipt, delta driver.
 	}
 	failpoint.Hit("replay.apply.after")
 	l.number = delta.Number
-	if err := receipt.Forget(ctx, delta.Number); err != nil {
+	if err := b.receipt.Forget(ctx, delta.Number); err != nil {
 		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
 	}
 	failpoint.Hit("replay.forgotten")
 	return nil
+}
+
+func (l *Lane) delta(b *batch) (driver.Delta, error) {
+	mended, err := among(b.mended, b.keys)
+	return driver.Delta{
+		Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1,
+		Keys: b.keys, Images: b.images, Mended: mended, Stamp: b.stamp, Note: l.Note(),
+	}, err
 }

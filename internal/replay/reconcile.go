@@ -63,7 +63,7 @@ func (l *Lane) again(ctx context.Context, page *row.Batch) error {
 		if err := l.againFew(ctx, some); err != nil {
 			return err
 		}
-		l.adapt(l.images.Size())
+		l.adapt(l.now.images.Size())
 	}
 	return nil
 }
@@ -72,20 +72,16 @@ func (l *Lane) again(ctx context.Context, page *row.Batch) error {
 // out: these are asked for once more.
 func (l *Lane) againFew(ctx context.Context, keys *row.Batch) error {
 	for keys.Len() > 0 {
-		l.keys.Reset()
-		l.images.Reset()
-		receipt, err := l.take(ctx, 0, keys)
+		l.now.reset(0)
+		if err := l.take(ctx, l.now, keys, nil); err != nil {
+			return err
+		}
+		err := l.settle(ctx, l.now)
+		l.now.close()
 		if err != nil {
 			return err
 		}
-		err = l.settle(ctx, receipt, l.delta())
-		if closed := receipt.Close(); err == nil {
-			err = closed
-		}
-		if err != nil {
-			return err
-		}
-		if keys, err = without(keys, l.keys); err != nil {
+		if keys, err = without(keys, l.now.keys); err != nil {
 			return err
 		}
 	}
