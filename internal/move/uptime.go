@@ -11,6 +11,7 @@ import (
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/internal/plan"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/replay"
 	"github.com/whimbrel/whimbrel/internal/state"
@@ -105,7 +106,10 @@ func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
 		return nil, err
 	}
 	if !planned {
-		if count, err = m.state.SavePlan(ctx, t.number, numbered(from.Database.Splitter.Split(ctx, t.source, t.loaded.source, t.rows))); err != nil {
+		sessions := m.writers()
+		cut := plan.CutOf(t.source, t.rows, sessions)
+		ranges := cut.Guided(from.Database.Splitter.Split(ctx, t.source, t.loaded.source, cut.Rows), sessions)
+		if count, err = m.state.SavePlan(ctx, t.number, numbered(ranges)); err != nil {
 			return nil, err
 		}
 	}
