@@ -62,7 +62,7 @@ type Application struct {
 	StartSource string `yaml:"start-source"` // starts it on the source again, after a reset that had stopped it
 }
 
-// Sessions are how many ranges each side bears at one time; up to 3n+2 sessions are held (docs/decisions/0005).
+// Sessions are how many ranges each side bears at one time; up to 4n+2 sessions are held (docs/decisions/0005).
 type Sessions struct {
 	Source int `yaml:"source"`
 	Target int `yaml:"target"`

@@ -66,10 +66,8 @@ func (m *Move) verifyUptime(ctx context.Context) error {
 			large = append(large, t)
 		}
 	}
-	for _, t := range large {
-		if err := m.proveLive(ctx, t); err != nil {
-			return over(ctx, err)
-		}
+	if err := each(ctx, large, m.writers(), m.proveLive); err != nil {
+		return over(ctx, err)
 	}
 	for {
 		for _, t := range large {
@@ -120,6 +118,7 @@ func (m *Move) proveLive(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
+	defer m.alone(t)() // only now: its load takes a turn too
 	began := time.Now()
 	tally, err := load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (verify.Tally, error) {
 		return verify.Live(ctx, p, running, shown)
@@ -197,10 +196,7 @@ func (m *Move) verifyDowntime(ctx context.Context) error {
 func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table) (proof, error)) error {
 	return each(ctx, of(m.tables(), Uptime, Downtime), m.writers(), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
-		if t.pace == load.Careful {
-			m.careful <- struct{}{}
-			defer func() { <-m.careful }()
-		}
+		defer m.alone(t)()
 		found, err := prove(ctx, t)
 		if err != nil {
 			return err
@@ -212,6 +208,15 @@ func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table)
 		m.board.change(t.name, func(p *progress) { p.stage = Proven })
 		return nil
 	})
+}
+
+// alone waits for a table's turn, where tables with large values take turns, and returns what ends it.
+func (m *Move) alone(t *table) (end func()) {
+	if t.pace != load.Careful {
+		return func() {}
+	}
+	m.careful <- struct{}{}
+	return func() { <-m.careful }
 }
 
 // proveFully compares every row of a table, whatever its level.

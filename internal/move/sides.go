@@ -74,7 +74,7 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 	}
 	// Loads, replay and a comparison go on side by side, and each may hold a session of one side while it waits for one of the
 	// other: there must be one for each of them, and for reading keys again, or they would wait for ever.
-	return d.Open(ctx, u, driver.Options{Side: s, Run: run, Sessions: 3*sessions + 2})
+	return d.Open(ctx, u, driver.Options{Side: s, Run: run, Sessions: 4*sessions + 2})
 }
 
 func (m *Move) driverOf(u *url.URL) driver.Driver {
