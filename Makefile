@@ -1,5 +1,5 @@
-# Targets: build, demo, test, lint, fmt, bench, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench fuzz install-servers clean
+# Targets: build, demo, test, lint, fmt, bench, bench-peers, fuzz, install-servers. See CONTRIBUTING.md.
+.PHONY: build demo test test-quick lint fmt bench bench-peers fuzz install-servers clean
 
 GO ?= go
 
@@ -30,9 +30,15 @@ fmt: bin/golangci-lint
 bin/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-# Whimbrel beside the raw pipe of the same servers, in the same run.
+# Whimbrel beside the plainest pipelines and beside other tools: one table with a verdict for each work. bench/bench_test.go says
+# what can be chosen, such as BENCH_CASES="load/*" BENCH_ROUNDS=3 BENCH_SCALE=0.1.
 bench: build
-	$(GO) test -run NONE -bench . -benchtime 1x -timeout 60m ./bench
+	$(GO) -C bench/yardstick build -o ../../bin/yardstick .
+	$(GO) test -run NONE -bench Table -benchtime 1x -timeout 12h ./bench
+
+# The other tools, where the system has packages of them. What is missing is a line "not installed" in the table.
+bench-peers:
+	scripts/bench-peers.sh
 
 # Each fuzz target for FUZZTIME (20s).
 fuzz:

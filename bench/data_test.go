@@ -6,30 +6,77 @@ import (
 	"io"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 )
 
 // The two tables of every benchmark: line is narrow and typical of business data, wide has a column of most types.
 const (
+	// PostgreSQL's come without keys: what is quickest adds them after the rows.
 	postgresTables = `CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
  l_quantity numeric(15,2) NOT NULL, l_extendedprice numeric(15,2) NOT NULL, l_discount numeric(15,2) NOT NULL, l_tax numeric(15,2) NOT NULL,
  l_returnflag char(1) NOT NULL, l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL, l_receiptdate date NOT NULL,
- l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
-CREATE TABLE wide (id bigint PRIMARY KEY, small smallint NOT NULL, num int, amount numeric(20,6) NOT NULL, ratio double precision, flag boolean NOT NULL,
+ l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL);
+CREATE TABLE wide (id bigint NOT NULL, small smallint NOT NULL, num int, amount numeric(20,6) NOT NULL, ratio double precision, flag boolean NOT NULL,
  day date NOT NULL, ts timestamp(6) NOT NULL, uid uuid NOT NULL, name varchar(100) NOT NULL, note text, doc json NOT NULL, payload bytea);`
+	lineKey = `ALTER TABLE line ADD PRIMARY KEY (l_orderkey, l_linenumber)`
+	wideKey = `ALTER TABLE wide ADD PRIMARY KEY (id)`
+
 	mariadbTables = `CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
  l_quantity decimal(15,2) NOT NULL, l_extendedprice decimal(15,2) NOT NULL, l_discount decimal(15,2) NOT NULL, l_tax decimal(15,2) NOT NULL,
  l_returnflag char(1) NOT NULL, l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL, l_receiptdate date NOT NULL,
  l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
 CREATE TABLE wide (id bigint PRIMARY KEY, small smallint NOT NULL, num int, amount decimal(20,6) NOT NULL, ratio double, flag tinyint(1) NOT NULL,
  day date NOT NULL, ts datetime(6) NOT NULL, uid char(36) NOT NULL, name varchar(100) NOT NULL, note text, doc longtext NOT NULL, payload blob);`
-	sqliteTables = `PRAGMA journal_mode=wal;
-CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
+
+	sqliteTables = `CREATE TABLE line (l_orderkey bigint NOT NULL, l_linenumber int NOT NULL, l_partkey int NOT NULL, l_suppkey int NOT NULL,
  l_quantity decimal(15,2) NOT NULL, l_extendedprice decimal(15,2) NOT NULL, l_discount decimal(15,2) NOT NULL, l_tax decimal(15,2) NOT NULL,
  l_returnflag char(1) NOT NULL, l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL, l_receiptdate date NOT NULL,
  l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL, l_comment varchar(80) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
-CREATE TABLE wide (id integer PRIMARY KEY, small smallint NOT NULL, num int, amount decimal(20,6) NOT NULL, ratio double, flag boolean NOT NULL,
+CREATE TABLE wide (id integer NOT NULL PRIMARY KEY, small smallint NOT NULL, num int, amount decimal(20,6) NOT NULL, ratio double, flag boolean NOT NULL,
  day date NOT NULL, ts timestamp NOT NULL, uid char(36) NOT NULL, name varchar(100) NOT NULL, note text, doc text NOT NULL, payload blob);`
 )
+
+// The rows of the tables at scale 1.
+const (
+	lineRows = 2_000_000
+	wideRows = 300_000
+)
+
+// sums asks for what must be the same at both sides after a copy, however the product keeps its types: how many rows there
+// are, and the sums of their numbers and of their values' lengths. Each statement answers one row.
+func sums(product, table string) string {
+	micros := "CAST(ROUND(%s * 1000000) AS bigint)"
+	length, bytes, flag := "LENGTH(%s)", "OCTET_LENGTH(%s)", "CAST(flag AS int)"
+	switch product {
+	case "mariadb":
+		micros, length, flag = "CAST(ROUND(%s * 1000000) AS signed)", "CHAR_LENGTH(%s)", "flag"
+	case "sqlite":
+		micros, bytes, flag = "CAST(ROUND(%s * 1000000) AS integer)", "LENGTH(%s)", "flag"
+	}
+	each := func(form string, columns ...string) (list []string) {
+		for _, c := range columns {
+			list = append(list, "SUM("+fmt.Sprintf(form, c)+")")
+		}
+		return list
+	}
+	list := []string{"COUNT(*)"}
+	if table == "line" {
+		list = append(list, each("%s", "l_orderkey", "l_linenumber", "l_partkey", "l_suppkey")...)
+		list = append(list, each(micros, "l_quantity", "l_extendedprice", "l_discount", "l_tax")...)
+		list = append(list, each(length, "l_returnflag", "l_linestatus", "l_shipinstruct", "l_shipmode", "l_comment")...)
+		list = append(list, "MIN(l_shipdate)", "MAX(l_commitdate)", "COUNT(DISTINCT l_receiptdate)")
+	} else {
+		list = append(list, each("%s", "id", "small", "num", flag)...)
+		list = append(list, each(micros, "amount")...)
+		list = append(list, each(length, "name", "note", "uid")...)
+		list = append(list, each(bytes, "payload")...)
+		list = append(list, "MIN(day)", "MAX(day)", "COUNT(num)", "COUNT(ratio)", "COUNT(note)", "COUNT(payload)", "COUNT(DISTINCT ts)")
+		if product == "postgres" {
+			return "SELECT " + strings.ReplaceAll(strings.Join(list, ", "), "(uid)", "(CAST(uid AS text))") + " FROM " + table
+		}
+	}
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + table
+}
 
 var vocabulary = []string{
 	"silver", "harbour", "evening", "Größe", "crème", "signal", "orders", "against", "北京", "amber", "margins", "drift", "boldly",
@@ -46,8 +93,7 @@ func phrase(b []byte, rng *rand.Rand, words int) []byte {
 	return b
 }
 
-func money(b []byte, rng *rand.Rand, below int) []byte {
-	n := rng.IntN(below)
+func money(b []byte, n int) []byte {
 	return append(strconv.AppendInt(b, int64(n/100), 10), '.', byte('0'+n/10%10), byte('0'+n%10))
 }
 
@@ -55,38 +101,58 @@ func day(b []byte, rng *rand.Rand) []byte {
 	return fmt.Appendf(b, "%d-%02d-%02d", 1992+rng.IntN(30), 1+rng.IntN(12), 1+rng.IntN(28))
 }
 
-// format says how NULL and bytes are written, which the products' text forms do not share.
+// format says how rows are written: as a text form that a product loads, or as SQL.
 type format struct {
-	null  string
-	bytes string // before the hexadecimal digits
+	begin, separator, end string // of a row
+	null                  string
+	quote                 string // around a value that is no number
+	bytes, endBytes       string // around hexadecimal digits
+	awkward               string // a text with a tab, quotes, a backslash and the end of a line
 }
 
 var (
-	copyText = format{null: `\N`, bytes: `\\x`}
-	loadData = format{null: `\N`}
+	copyText = format{separator: "\t", end: "\n", null: `\N`, bytes: `\\x`, awkward: `\tqu"o'te\\ \n end`}
+	loadData = format{separator: "\t", end: "\n", null: `\N`, awkward: `\tqu"o'te\\ \n end`}
+	lineSQL  = format{begin: "INSERT INTO line VALUES(", separator: ",", end: ");\n", null: "NULL", quote: "'", bytes: "X'", endBytes: "'", awkward: "\tqu\"o''te\\ \n end"}
+	wideSQL  = format{begin: "INSERT INTO wide VALUES(", separator: ",", end: ");\n", null: "NULL", quote: "'", bytes: "X'", endBytes: "'", awkward: "\tqu\"o''te\\ \n end"}
 )
 
-// lines writes n rows of the table line, tab-separated; the same rows every time.
-func lines(w io.Writer, n int) error {
-	const separator = '\t'
+// text appends a value that is no number, and the separator.
+func (f format) text(b []byte, value func([]byte) []byte) []byte {
+	b = append(b, f.quote...)
+	return append(append(value(b), f.quote...), f.separator...)
+}
+
+// maybe appends NULL one time in n, else the value.
+func (f format) maybe(b []byte, rng *rand.Rand, n int, value func([]byte) []byte) []byte {
+	if rng.IntN(n) == 0 {
+		return append(b, f.null...)
+	}
+	return value(b)
+}
+
+// lines writes n rows of the table line; the same rows every time.
+func lines(w io.Writer, n int, f format) error {
 	out := bufio.NewWriterSize(w, 1<<20)
 	rng := rand.New(rand.NewPCG(1, 1))
 	var b []byte
+	one := func(words ...string) func([]byte) []byte {
+		return func(b []byte) []byte { return append(b, words[rng.IntN(len(words))]...) }
+	}
+	date := func(b []byte) []byte { return day(b, rng) }
 	for i := range n {
-		b = strconv.AppendInt(b[:0], int64(i/4+1), 10)
-		for _, v := range []int{i%4 + 1, 1 + rng.IntN(200_000), 1 + rng.IntN(10_000)} {
-			b = strconv.AppendInt(append(b, separator), int64(v), 10)
+		b = append(b[:0], f.begin...)
+		for _, v := range []int{i/4 + 1, i%4 + 1, 1 + rng.IntN(200_000), 1 + rng.IntN(10_000)} {
+			b = append(strconv.AppendInt(b, int64(v), 10), f.separator...)
 		}
-		for _, below := range []int{5000, 10_000_000, 11, 9} {
-			b = money(append(b, separator), rng, below)
+		for _, v := range []int{100 * (1 + rng.IntN(50)), 90_000 + rng.IntN(10_000_000), rng.IntN(11), rng.IntN(9)} {
+			b = append(money(b, v), f.separator...)
 		}
-		b = append(b, separator, "ANR"[rng.IntN(3)], separator, "OF"[rng.IntN(2)])
-		for range 3 {
-			b = day(append(b, separator), rng)
-		}
-		b = append(append(b, separator), []string{"IN PERSON", "CASH", "NONE", "RETURN"}[rng.IntN(4)]...)
-		b = append(append(b, separator), []string{"AIR", "RAIL", "SHIP", "TRUCK", "MAIL"}[rng.IntN(5)]...)
-		b = append(phrase(append(b, separator), rng, 2+rng.IntN(4)), '\n')
+		b = f.text(f.text(b, one("A", "N", "R")), one("O", "F"))
+		b = f.text(f.text(f.text(b, date), date), date)
+		b = f.text(b, one("HAND IN PERSON", "PAY AT DOOR", "NONE", "RETURN IF BROKEN"))
+		b = f.text(b, one("FAST AIR", "AIR", "RAIL", "SHIP", "TRUCK", "MAIL", "DEPOT"))
+		b = append(append(phrase(append(b, f.quote...), rng, 2+rng.IntN(4)), f.quote...), f.end...)
 		if _, err := out.Write(b); err != nil {
 			return err
 		}
@@ -94,42 +160,53 @@ func lines(w io.Writer, n int) error {
 	return out.Flush()
 }
 
-// wides writes n rows of the table wide.
+// wides writes n rows of the table wide; the same rows every time.
 func wides(w io.Writer, n int, f format) error {
-	const separator = '\t'
 	out := bufio.NewWriterSize(w, 1<<20)
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b []byte
 	for i := range n {
-		b = fmt.Appendf(b[:0], "%d%c%d%c", i+1, separator, rng.IntN(65536)-32768, separator)
+		b = fmt.Appendf(append(b[:0], f.begin...), "%d%s%d%s", i+1, f.separator, rng.IntN(65536)-32768, f.separator)
 		b = f.maybe(b, rng, 10, func(b []byte) []byte { return strconv.AppendInt(b, int64(int32(rng.Uint32())), 10) })
-		b = fmt.Appendf(b, "%c%d.%06d%c", separator, rng.Int64N(2_000_000_000)-1_000_000_000, rng.IntN(1_000_000), separator)
+		b = fmt.Appendf(b, "%s%d.%06d%s", f.separator, rng.Int64N(2_000_000_000)-1_000_000_000, rng.IntN(1_000_000), f.separator)
 		b = f.maybe(b, rng, 10, func(b []byte) []byte { return strconv.AppendFloat(b, float64(rng.Int64N(1<<44))/1024, 'g', -1, 64) })
-		b = day(append(b, separator, byte('0'+rng.IntN(2)), separator), rng)
-		b = day(append(b, separator), rng)
-		b = fmt.Appendf(b, " %02d:%02d:%02d.%06d%c", rng.IntN(24), rng.IntN(60), rng.IntN(60), rng.IntN(1_000_000), separator)
-		b = fmt.Appendf(b, "%08x-%04x-4%03x-a%03x-%012x%c", rng.Uint32(), rng.Uint32()>>16, rng.Uint32()>>20, rng.Uint32()>>20, rng.Uint64()>>16, separator)
-		b = append(phrase(b, rng, 1+rng.IntN(3)), separator)
-		b = f.maybe(b, rng, 3, func(b []byte) []byte { return phrase(b, rng, 5+rng.IntN(25)) })
-		b = fmt.Appendf(b, `%c{"id": %d, "n": %d, "ok": %v}%c`, separator, i, rng.IntN(100_000), rng.IntN(2) == 0, separator)
-		b = f.maybe(b, rng, 4, func(b []byte) []byte {
-			b = append(b, f.bytes...)
-			for range 16 + rng.IntN(100) {
-				b = fmt.Appendf(b, "%02x", byte(rng.Uint32()))
-			}
-			return b
+		b = append(append(append(b, f.separator...), byte('0'+rng.IntN(2))), f.separator...)
+		b = f.text(b, func(b []byte) []byte { return day(b, rng) })
+		b = f.text(b, func(b []byte) []byte {
+			return fmt.Appendf(day(b, rng), " %02d:%02d:%02d.%06d", 4+rng.IntN(19), rng.IntN(60), rng.IntN(60), rng.IntN(1_000_000))
 		})
-		if _, err := out.Write(append(b, '\n')); err != nil {
+		b = f.text(b, func(b []byte) []byte {
+			h, l := rng.Uint64(), rng.Uint64()
+			return fmt.Appendf(b, "%08x-%04x-4%03x-a%03x-%012x", uint32(h), uint16(h>>32), h>>48&0xfff, l&0xfff, l>>12&0xffffffffffff)
+		})
+		b = f.text(b, func(b []byte) []byte { return phrase(b, rng, 1+rng.IntN(3)) })
+		b = f.maybe(b, rng, 3, func(b []byte) []byte {
+			b = phrase(append(b, f.quote...), rng, 5+rng.IntN(25))
+			if rng.IntN(20) == 0 {
+				b = append(b, f.awkward...)
+			}
+			return append(b, f.quote...)
+		})
+		b = f.text(append(b, f.separator...), func(b []byte) []byte {
+			b = fmt.Appendf(b, `{"id": %d, "tags": ["`, i+1)
+			b = append(phrase(append(phrase(b, rng, 1), `", "`...), rng, 1), `"], `...)
+			return fmt.Appendf(b, `"n": %d, "ok": %v}`, rng.IntN(100_000), rng.IntN(2) == 0)
+		})
+		b = f.maybe(b, rng, 4, func(b []byte) []byte { return f.hex(b, rng, 16+rng.IntN(100)) })
+		if _, err := out.Write(append(b, f.end...)); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
 }
 
-// maybe appends NULL one time in n.
-func (f format) maybe(b []byte, rng *rand.Rand, n int, value func([]byte) []byte) []byte {
-	if rng.IntN(n) == 0 {
-		return append(b, f.null...)
+// hex appends n random bytes.
+func (f format) hex(b []byte, rng *rand.Rand, n int) []byte {
+	const digits = "0123456789abcdef"
+	b = append(b, f.bytes...)
+	for range n {
+		v := rng.Uint32()
+		b = append(b, digits[v&15], digits[v>>4&15])
 	}
-	return value(b)
+	return append(b, f.endBytes...)
 }
