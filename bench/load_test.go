@@ -16,10 +16,9 @@ const uptimeMove = "procedure: downtime-optimized\ntables: {uptime: [line, wide]
 
 // pair is what the contestants of a load share.
 type pair struct {
-	g        *grounds
-	from     database
-	target   string // the product
-	prepared func(b testing.TB, d database)
+	g      *grounds
+	from   database
+	target string // the product
 }
 
 // empty returns the target's database, empty, at rest.
