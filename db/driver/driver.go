@@ -62,6 +62,7 @@ type Database struct {
 	Guard     Guard
 	Sequencer Sequencer
 	Sequences SequencePlanner
+	Many      Many
 	Close     func() error // ends every session. Again: does nothing
 }
 

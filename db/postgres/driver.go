@@ -176,7 +176,7 @@ func (db *database) roles() *driver.Database {
 		},
 		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,
 		Ledger: db.ledger(), Lists: lists{db}, Applier: db, Capturer: capturer{db}, Recorder: recorder{db},
-		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Sequencer: sequencer{db}, Sequences: d, Close: db.close,
+		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Sequencer: sequencer{db}, Sequences: d, Many: many{db}, Close: db.close,
 	}
 }
 

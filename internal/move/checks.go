@@ -86,7 +86,7 @@ func (m *Move) forgetClasses(ctx context.Context) error {
 	if err != nil || e.Schema == nil {
 		return err
 	}
-	e.Choices = nil
+	e.choose(nil)
 	m.laid.Store(&layout{})
 	return m.state.SetDocument(ctx, examinationKey, e)
 }

@@ -18,6 +18,8 @@ type examination struct {
 	Schema  *schema.Schema
 	Facts   []surveyed
 	Choices []chosen
+
+	classes map[schema.Name]chosen // of the choices, made by classOf
 }
 
 // surveyed are the facts of one table, as they are kept.
@@ -41,11 +43,18 @@ func (e *examination) facts() check.Facts {
 	return facts
 }
 
+// choose sets the choices.
+func (e *examination) choose(choices []chosen) { e.Choices, e.classes = choices, nil }
+
 func (e *examination) classOf(name schema.Name) chosen {
-	for _, c := range e.Choices {
-		if c.Table == name {
-			return c
+	if e.classes == nil {
+		e.classes = make(map[schema.Name]chosen, len(e.Choices))
+		for _, c := range e.Choices {
+			e.classes[c.Table] = c
 		}
+	}
+	if c, ok := e.classes[name]; ok {
+		return c
 	}
 	return chosen{Table: name, Class: plan.Skip}
 }
@@ -146,10 +155,11 @@ func (m *Move) classify(ctx context.Context, e *examination, standard standardne
 			return nil, err
 		}
 	}
-	e.Choices = nil
-	for _, c := range choices {
-		e.Choices = append(e.Choices, chosen{c.Table.Name, c.Class, c.Reason})
+	kept := make([]chosen, len(choices))
+	for i, c := range choices {
+		kept[i] = chosen{c.Table.Name, c.Class, c.Reason}
 	}
+	e.choose(kept)
 	return append(found, plan.Findings(choices, w)...), nil
 }
 
@@ -203,8 +213,9 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 	found = append(found, check.Roles(source, target)...)
 	found = append(found, check.Versions(source.Info, target.Info)...)
 	found = append(found, check.SameDatabase(source.Info, target.Info, p.Source(e.Schema).Tables, there)...)
+	names := byName(there)
 	for _, q := range p.Pairs {
-		if !ours && there.Table(q.Target.Name) != nil {
+		if !ours && names[q.Target.Name] != nil {
 			found = append(found, check.Finding{
 				Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
 				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database.",

@@ -59,18 +59,9 @@ func (m *Move) createTables(ctx context.Context) error {
 	if err := run(ctx, target, m.plan().before(target)); err != nil {
 		return err
 	}
-	for _, t := range m.tables() {
-		if err := run(ctx, target, target.Dialect.CreateTable(t.target)); err != nil {
-			return err
-		}
-		if target.Guard == nil {
-			continue
-		}
-		if err := target.Guard.Shut(ctx, t.target); err != nil {
-			return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
-		}
-	}
-	return nil
+	return crowds(ctx, m.tables(), m.writers(), func(ctx context.Context, some []*table) error {
+		return m.makeTables(ctx, target, some)
+	})
 }
 
 // tablesAreOurs is the document that says who made the tables at the target.
@@ -87,8 +78,9 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 		return fmt.Errorf("look for tables at the target: %w", err)
 	}
 	var taken []string
+	names := byName(there)
 	for _, t := range m.tables() {
-		if there.Table(t.target.Name) != nil {
+		if names[t.target.Name] != nil {
 			taken = append(taken, t.target.Name.String())
 		}
 	}
@@ -151,12 +143,10 @@ func (m *Move) installCapture(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("wait for transactions older than the triggers: %w", err)
 	}
-	for _, t := range tables {
-		if err := m.keepFingerprint(ctx, source, t); err != nil {
-			return err
-		}
+	if err := m.keepFingerprints(ctx, source, tables); err != nil {
+		return err
 	}
-	return nil
+	return m.unalteredSince(ctx, source, tables)
 }
 
 func (m *Move) captureOne(ctx context.Context, source *driver.Database, t *table) error {
@@ -167,14 +157,36 @@ func (m *Move) captureOne(ctx context.Context, source *driver.Database, t *table
 		return fmt.Errorf("install capture on %s: %w", t.name, err)
 	}
 	failpoint.Hit("capture.install.after")
-	now, err := source.Inspector.Inspect(ctx, []string{t.source.Name.Schema})
-	if err != nil {
-		return fmt.Errorf("look at %s again: %w", t.name, err)
+	return nil
+}
+
+// unalteredSince looks at the catalog again, after the fingerprints that hold from now on: no table may have been altered since
+// it was inspected. One look is for all tables, because a look at one costs as much.
+func (m *Move) unalteredSince(ctx context.Context, source *driver.Database, tables []*table) error {
+	var schemas []string
+	for _, t := range tables {
+		schemas = appendNew(schemas, t.source.Name.Schema)
 	}
-	if changed := differs(t.source, now.Table(t.source.Name)); changed != "" {
-		return fmt.Errorf("%s was altered since it was inspected (%s); reset and start again", t.name, changed)
+	now, err := source.Inspector.Inspect(ctx, schemas)
+	if err != nil {
+		return fmt.Errorf("look at the tables again: %w", err)
+	}
+	there := byName(now)
+	for _, t := range tables {
+		if changed := differs(t.source, there[t.source.Name]); changed != "" {
+			return fmt.Errorf("%s was altered since it was inspected (%s); reset and start again", t.name, changed)
+		}
 	}
 	return nil
+}
+
+// byName finds tables by their names; schema.Schema.Table looks at each.
+func byName(s *schema.Schema) map[schema.Name]*schema.Table {
+	tables := make(map[schema.Name]*schema.Table, len(s.Tables))
+	for _, t := range s.Tables {
+		tables[t.Name] = t
+	}
+	return tables
 }
 
 // differs says in a clause how a table's columns are not what they were, empty when they are.

@@ -112,10 +112,11 @@ type Count struct {
 	By    int64
 }
 
-// Add makes counters grow, all of them in one transaction. Again: they grow again.
+// Add makes counters grow, all of them in one transaction. They are for people, and nothing is decided by them: a crash of the
+// machine may take back what was added last. Again: they grow again.
 func (s *State) Add(ctx context.Context, counts ...Count) error {
 	return s.with(ctx, "count", func() error {
-		return s.write(func() error {
+		return s.writeSoon(func() error {
 			for _, c := range counts {
 				err := s.query(`INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (table_no, name) DO UPDATE SET value = value + excluded.value`,
 					func(stmt *sqlite3.Stmt) error {
@@ -166,4 +167,35 @@ func columnKey(stmt *sqlite3.Stmt, at int) row.Key {
 		return nil
 	}
 	return stmt.ColumnBlob(at, row.Key{})
+}
+
+// SaveWhole keeps for each of these tables the plan of one range, which is the whole table, in one transaction. Again: replaces
+// their plans.
+func (s *State) SaveWhole(ctx context.Context, tables ...int) error {
+	return s.with(ctx, fmt.Sprintf("keep the ranges of %d tables", len(tables)), func() error {
+		return s.write(func() error {
+			for _, table := range tables {
+				if err := s.clear(table); err != nil {
+					return err
+				}
+				if err := errors.Join(s.query(`INSERT INTO range VALUES (?, 1, NULL, NULL)`, numbers(table), nil),
+					s.query(`INSERT INTO plan VALUES (?, 1)`, numbers(table), nil)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// Plans returns the number of ranges in each table's plan, by the tables' numbers; a table without a plan is missing.
+func (s *State) Plans(ctx context.Context) (map[int]int, error) {
+	plans := map[int]int{}
+	err := s.with(ctx, "read the plans", func() error {
+		return s.query(`SELECT table_no, ranges FROM plan`, nil, func(row *sqlite3.Stmt) error {
+			plans[row.ColumnInt(0)] = row.ColumnInt(1)
+			return nil
+		})
+	})
+	return plans, err
 }

@@ -53,6 +53,7 @@ type State struct {
 	lock *os.File
 	mu   sync.Mutex
 	db   *sqlite3.Conn
+	used map[string]*sqlite3.Stmt // by their text: preparing one costs more than running it
 }
 
 // Open takes the lock of a folder, making the folder if it is not there, and opens its state, making it if there is none.
@@ -82,7 +83,10 @@ func (s *State) Close() error {
 	defer s.mu.Unlock()
 	var err error
 	if s.db != nil {
-		err, s.db = s.db.Close(), nil
+		for _, stmt := range s.used {
+			err = errors.Join(err, stmt.Close())
+		}
+		err, s.db, s.used = errors.Join(err, s.db.Close()), nil, nil
 	}
 	if s.lock != nil {
 		err, s.lock = errors.Join(err, s.lock.Close()), nil
@@ -161,9 +165,34 @@ func (s *State) write(change func() error) (err error) {
 	return change()
 }
 
-// query runs one statement and calls each for every row; each may be nil.
-func (s *State) query(sql string, bind func(*sqlite3.Stmt) error, each func(*sqlite3.Stmt) error) error {
-	return query(s.db, sql, bind, each)
+// writeSoon is write for what a crash of the machine may take back: it survives our own death at once, and is on disk when
+// the next write is. So whatever is written like this during a step is on disk before the journal says that the step is done.
+func (s *State) writeSoon(change func() error) error {
+	if err := s.db.Exec(`PRAGMA synchronous=NORMAL`); err != nil {
+		return err
+	}
+	err := s.write(change)
+	return errors.Join(err, s.db.Exec(`PRAGMA synchronous=FULL`))
+}
+
+// query runs one statement and calls each for every row; each may be nil. The statement is kept for the next time.
+func (s *State) query(sql string, bind func(*sqlite3.Stmt) error, each func(*sqlite3.Stmt) error) (err error) {
+	stmt := s.used[sql]
+	if stmt == nil {
+		if stmt, _, err = s.db.Prepare(sql); err != nil {
+			return err
+		}
+		if s.used == nil {
+			s.used = map[string]*sqlite3.Stmt{}
+		}
+		s.used[sql] = stmt
+	}
+	defer func() {
+		if again := errors.Join(stmt.Reset(), stmt.ClearBindings()); err == nil { // Reset repeats the error of the last step
+			err = again
+		}
+	}()
+	return step(stmt, bind, each)
 }
 
 func query(db *sqlite3.Conn, sql string, bind, each func(*sqlite3.Stmt) error) (err error) {
@@ -172,6 +201,10 @@ func query(db *sqlite3.Conn, sql string, bind, each func(*sqlite3.Stmt) error) (
 		return err
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
+	return step(stmt, bind, each)
+}
+
+func step(stmt *sqlite3.Stmt, bind, each func(*sqlite3.Stmt) error) error {
 	if bind != nil {
 		if err := bind(stmt); err != nil {
 			return err
@@ -205,12 +238,56 @@ func (s *State) with(ctx context.Context, what string, do func() error) error {
 
 // SetDocument keeps v as JSON under a key. Again: replaces it.
 func (s *State) SetDocument(ctx context.Context, key string, v any) error {
-	return s.with(ctx, "keep "+key, func() error {
+	return s.SetDocuments(ctx, map[string]any{key: v})
+}
+
+const setDocument = `INSERT INTO document VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body`
+
+// SetDocuments keeps several documents, by their keys, in one transaction. Again: replaces them.
+func (s *State) SetDocuments(ctx context.Context, documents map[string]any) error {
+	bodies := make(map[string]string, len(documents))
+	what := "keep documents"
+	for key, v := range documents {
+		body, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", key, err)
+		}
+		if bodies[key] = string(body); len(documents) == 1 {
+			what = "keep " + key
+		}
+	}
+	return s.with(ctx, what, func() error {
+		return s.write(func() error {
+			for key, body := range bodies {
+				if err := s.query(setDocument, text(key, body), nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// NoteDocument is SetDocument for what a step finds table by table: it survives the end of the process at once, and a crash of
+// the machine from the next entry of the journal on, which is before the step counts as done. Again: replaces it.
+func (s *State) NoteDocument(ctx context.Context, key string, v any) error {
+	return s.with(ctx, "note "+key, func() error {
 		body, err := json.Marshal(v)
 		if err != nil {
 			return err
 		}
-		return s.put(`INSERT INTO document VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body`, key, string(body))
+		return s.writeSoon(func() error { return s.query(setDocument, text(key, string(body)), nil) })
+	})
+}
+
+// Documents calls use with every document whose key lies in a folder: begins with its name and a slash. The text is use's only
+// until it returns, and use may call nothing of the state.
+func (s *State) Documents(ctx context.Context, folder string, use func(key string, body []byte) error) error {
+	return s.with(ctx, "read "+folder+"/", func() error {
+		const within = `SELECT key, body FROM document WHERE key > ? AND key < ? ORDER BY key` // a zero follows the slash
+		return s.query(within, text(folder+"/", folder+"0"), func(row *sqlite3.Stmt) error {
+			return use(row.ColumnText(0), row.ColumnRawBlob(1))
+		})
 	})
 }
 

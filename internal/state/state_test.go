@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3"
 	"go.uber.org/goleak"
 
 	"github.com/whimbrel/whimbrel/internal/procedure"
@@ -367,6 +368,75 @@ func BenchmarkAMillionRanges(b *testing.B) {
 		}
 		if n != 1_000_000 {
 			b.Fatal(n)
+		}
+	}
+}
+
+func TestManyDocumentsAreKeptTogether(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := s.SetDocuments(t.Context(), map[string]any{"print/1": "a", "print/2": "b", "prints": "c"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetDocuments(t.Context(), map[string]any{"print/1": "d", "print/3": func() {}}); err == nil {
+		t.Fatal("what JSON can not say was kept")
+	}
+	if err := s.NoteDocument(t.Context(), "print/2", "e"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	found := map[string]string{}
+	if err := s.Documents(t.Context(), "print", func(key string, body []byte) error {
+		found[key] = string(body)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"print/1": `"a"`, "print/2": `"e"`}; !reflect.DeepEqual(found, want) {
+		t.Errorf("%q", found)
+	}
+}
+
+// What is noted soon is on disk with the next entry: the file is set back to waiting for the disk each time.
+func TestNotingSoonDoesNotWeakenTheJournal(t *testing.T) {
+	s := open(t, t.TempDir())
+	for range 2 {
+		if err := s.NoteDocument(t.Context(), "a", 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Add(t.Context(), Count{Table: 1, Name: "rows", By: 1}); err != nil {
+			t.Fatal(err)
+		}
+		var mode int64
+		if err := s.query("PRAGMA synchronous", nil, func(row *sqlite3.Stmt) error {
+			mode = row.ColumnInt64(0)
+			return nil
+		}); err != nil || mode != 2 {
+			t.Fatalf("synchronous is %d (%v), not 2, which is FULL", mode, err)
+		}
+	}
+}
+
+func TestAPlanOfWholeTables(t *testing.T) {
+	s := open(t, t.TempDir())
+	if _, err := s.SavePlan(t.Context(), 2, ranges(3)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.SaveWhole(t.Context(), 1, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plans, err := s.Plans(t.Context())
+	if want := map[int]int{1: 1, 2: 3, 7: 1}; err != nil || !reflect.DeepEqual(plans, want) {
+		t.Fatalf("%v, %v", plans, err)
+	}
+	for _, table := range []int{1, 7} {
+		if got := collect(t, s, table); !reflect.DeepEqual(got, []row.Range{{Number: 1}}) {
+			t.Errorf("table %d: %v", table, got)
 		}
 	}
 }
