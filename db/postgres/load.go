@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -19,36 +18,44 @@ func (db *database) Load(ctx context.Context, in driver.Intake) (driver.Load, er
 	if err != nil {
 		return nil, err
 	}
-	sql, err := db.begin(ctx, l.session, in)
+	all := db.codecs(in.Shape)
+	options, err := db.begin(ctx, l.session, in)
+	form := lines
+	if err == nil {
+		form, err = l.layout(ctx, db.dialect().table(in.Table.Name), in.Shape, all)
+	}
 	if err != nil {
 		l.rollback(ctx)
 		l.release()
 		return nil, fmt.Errorf("load range %d of %s: %w", in.Range.Number, in.Table.Name, err)
 	}
-	return &load{lease: l, in: in, rows: l.copyIn(ctx, sql, db.codecs(in.Shape))}, nil
+	return &load{lease: l, in: in, rows: l.copyAs(ctx, db.copyInto(in), all, form, options...)}, nil
 }
 
-// begin opens the transaction of a range and returns its COPY statement.
-func (db *database) begin(ctx context.Context, s *session, in driver.Intake) (string, error) {
+// copyInto is the COPY of a range, without options.
+func (db *database) copyInto(in driver.Intake) string {
+	return "COPY " + db.dialect().table(in.Table.Name) + " (" + quoteAll(in.Shape.Names()) + ") FROM STDIN"
+}
+
+// begin opens the transaction of a range and returns the options of its COPY.
+func (db *database) begin(ctx context.Context, s *session, in driver.Intake) ([]string, error) {
 	line := fmt.Sprintf(`INSERT INTO whimbrel_target.range (table_no, number, rows, epoch)
 		SELECT %d, %d, -1, epoch FROM whimbrel_target.epoch WHERE epoch = %d`, in.Table.Number, in.Range.Number, in.Epoch)
 	if _, err := s.fence(ctx, in.Epoch, line); err != nil {
 		var server *pgconn.PgError
 		if errors.As(err, &server) && server.Code == "23505" && server.ConstraintName == "range_loaded" {
-			return "", &failure{class: driver.Exists, err: errors.New("the ledger says that it was loaded")}
+			return nil, &failure{class: driver.Exists, err: errors.New("the ledger says that it was loaded")}
 		}
-		return "", err
+		return nil, err
 	}
-	name := db.dialect().table(in.Table.Name)
-	sql := "COPY " + name + " (" + quoteAll(in.Shape.Names()) + ") FROM STDIN"
 	if !in.Sole {
-		return sql, nil
+		return nil, nil
 	}
-	freeze, err := s.emptied(ctx, in.Table, name)
+	freeze, err := s.emptied(ctx, in.Table, db.dialect().table(in.Table.Name))
 	if freeze {
-		sql += " (FREEZE)"
+		return []string{"FREEZE"}, err
 	}
-	return sql, err
+	return nil, err
 }
 
 // emptied truncates a table that is empty already, so that COPY may write its rows as if they had always been there; it
@@ -134,93 +141,4 @@ func (l *load) Close() error {
 	l.lease.rollback(context.Background())
 	l.lease.release()
 	return nil
-}
-
-// Format names the text of COPY with the columns' types. The encoding of both streams is UTF-8, and every session has the
-// settings that make a value's text the same everywhere.
-func (db *database) Format(_ *schema.Table, s schema.Shape) string {
-	format := "postgres copy text 1:"
-	for _, c := range s.Columns {
-		if c.Column.Type.Raw == "" || c.Column.Type.Kind == row.Other && c.Column.Type.Def.Name != "" {
-			return ""
-		}
-		format += " " + c.Column.Type.Raw + ";"
-	}
-	if db.encoding == "SQL_ASCII" {
-		return ""
-	}
-	return format
-}
-
-// Out streams COPY of a query to w.
-func (db *database) Out(ctx context.Context, want driver.Query, w io.Writer) (int64, error) {
-	l, err := db.worker(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer l.release()
-	q := query{inline: true}
-	if err := db.selection(&q, want, db.codecs(want.Shape)); err != nil {
-		return 0, fmt.Errorf("read %s: %w", want.Table.Name, err)
-	}
-	tag, err := l.conn.CopyTo(ctx, w, "COPY ("+q.sql.String()+") TO STDOUT")
-	if err == nil {
-		err = l.durable(ctx)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", want.Table.Name, l.explain(ctx, err))
-	}
-	return tag.RowsAffected(), nil
-}
-
-// In loads one range from a stream that Out made.
-func (db *database) In(ctx context.Context, in driver.Intake, r io.Reader, confirm func(rows int64) error) (int64, error) {
-	l, err := db.worker(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer l.release()
-	defer l.rollback(ctx)
-	rows, err := db.in(ctx, l.session, in, r, confirm)
-	if err != nil {
-		return 0, fmt.Errorf("load range %d of %s: %w", in.Range.Number, in.Table.Name, err)
-	}
-	return rows, nil
-}
-
-func (db *database) in(ctx context.Context, s *session, in driver.Intake, r io.Reader, confirm func(rows int64) error) (int64, error) {
-	sql, err := db.begin(ctx, s, in)
-	if err != nil {
-		return 0, err
-	}
-	source := &sticky{r: r}
-	tag, err := s.conn.CopyFrom(ctx, source, sql)
-	if source.err != nil && !errors.Is(source.err, io.EOF) {
-		return 0, source.err
-	}
-	if err != nil {
-		return 0, s.explain(ctx, err)
-	}
-	rows := tag.RowsAffected()
-	if confirm != nil {
-		if err := confirm(rows); err != nil {
-			return 0, err
-		}
-	}
-	return rows, s.book(ctx, in, rows)
-}
-
-// sticky keeps the error that ended a reader, because COPY only hands on its text.
-type sticky struct {
-	r   io.Reader
-	err error
-}
-
-// Read reads on.
-func (s *sticky) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil {
-		s.err = err
-	}
-	return n, err
 }

@@ -15,6 +15,7 @@ type query struct {
 	sql    strings.Builder
 	params [][]byte
 	inline bool
+	typed  bool // columns are cast to their types, which does nothing unless a table was altered
 }
 
 // param writes the place of a value, or the value.
@@ -42,7 +43,11 @@ func (db *database) selection(q *query, want driver.Query, all []codec) error {
 		if i > 0 {
 			q.sql.WriteString(", ")
 		}
-		q.sql.WriteString("t." + quote(c.Column.Name))
+		if name := "t." + quote(c.Column.Name); q.typed {
+			q.sql.WriteString("CAST(" + name + " AS " + d.typeName(c.Column.Type) + ")")
+		} else {
+			q.sql.WriteString(name)
+		}
 	}
 	q.sql.WriteString(" FROM " + d.from(want.Table) + " AS t")
 	if want.Keys != nil {

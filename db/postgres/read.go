@@ -43,6 +43,7 @@ type cursor struct {
 	table   schema.Name
 	codecs  []codec
 	rows    *pgconn.ResultReader
+	looked  bool
 	ctx     context.Context // of the query; ending it ends the session
 	cancel  context.CancelCauseFunc
 	ended   bool
@@ -77,6 +78,9 @@ func (c *cursor) fill(ctx context.Context, b *row.Batch, rows, size int) error {
 	}
 	stop := context.AfterFunc(ctx, func() { c.cancel(context.Cause(ctx)) })
 	defer stop()
+	if err := c.look(); err != nil {
+		return c.fail(err)
+	}
 	for c.rows.NextRow() {
 		if err := appendRow(b, c.codecs, c.rows.Values()); err != nil {
 			return c.fail(err)
@@ -92,6 +96,16 @@ func (c *cursor) fill(ctx context.Context, b *row.Batch, rows, size int) error {
 	}
 	c.err = io.EOF
 	return io.EOF
+}
+
+// look compares the columns' types with those of the shape, once.
+func (c *cursor) look() error {
+	fields := c.rows.FieldDescriptions()
+	if c.looked || len(fields) != len(c.codecs) {
+		return nil // an error is on its way, which the rows' end tells
+	}
+	c.looked = true
+	return check(c.codecs, fields)
 }
 
 func (c *cursor) spent() error {

@@ -93,6 +93,9 @@ func (db *database) sample(ctx context.Context, l *session, t *schema.Table, s s
 	r := l.conn.ExecParams(ctx, sql, nil, nil, nil, formats(all))
 	b := row.NewBatch(keys.Width())
 	var failed error
+	if fields := r.FieldDescriptions(); len(fields) == len(all) {
+		failed = check(all, fields)
+	}
 	for r.NextRow() {
 		if failed == nil {
 			failed = appendRow(b, all, r.Values())

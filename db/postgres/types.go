@@ -108,6 +108,14 @@ func (d dialect) sql(t schema.Type) string {
 	return made.Raw
 }
 
+// typeName names a type of a column of ours without its modifier.
+func (d dialect) typeName(t schema.Type) string {
+	if t.Def.Name != "" && !strings.HasSuffix(t.Raw, "[]") {
+		return d.table(t.Def)
+	}
+	return plain(t.Raw)
+}
+
 // Carry gives a foreign type its counterpart. Fixed lengths become limits, because blanks that pad a value would come back
 // as part of it; what is enumerated becomes text; and an unsigned number gets the next wider type.
 func (d dialect) Carry(t schema.Type, key bool) (schema.Type, []driver.Loss) {
