@@ -35,6 +35,19 @@ var works = []struct {
 }{
 	{"load/postgres-postgres", loadPostgresPostgres},
 	{"load/mariadb-postgres", loadMariaDBPostgres},
+	{"load/mariadb-mariadb", loadMariaDBMariaDB},
+	{"load/sqlite-postgres", loadSQLitePostgres},
+	{"load/postgres-mariadb", loadOther("postgres", "mariadb")},
+	{"load/sqlite-sqlite", loadOther("sqlite", "sqlite")},
+	{"load/postgres-sqlite", loadOther("postgres", "sqlite")},
+	{"load/mariadb-sqlite", loadOther("mariadb", "sqlite")},
+	{"small/sakila", small("sakila", "postgres", "sakila/postgres-sakila-schema.sql", "sakila/postgres-sakila-insert-data-using-copy.sql")},
+	{"small/chinook", small("chinook", "postgres", "chinook/Chinook_PostgreSql.sql")},
+	{"small/chinook-mariadb", small("chinook", "mariadb", "chinook/Chinook_MySql.sql")},
+	{"verify/postgres-postgres", verify("postgres", "postgres")},
+	{"verify/mariadb-postgres", verify("mariadb", "postgres")},
+	{"verify/mariadb-mariadb", verify("mariadb", "mariadb")},
+	{"verify/sqlite-postgres", verify("sqlite", "postgres")},
 }
 
 // BenchmarkTable measures and prints.

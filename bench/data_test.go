@@ -168,7 +168,8 @@ func wides(w io.Writer, n int, f format) error {
 	for i := range n {
 		b = fmt.Appendf(append(b[:0], f.begin...), "%d%s%d%s", i+1, f.separator, rng.IntN(65536)-32768, f.separator)
 		b = f.maybe(b, rng, 10, func(b []byte) []byte { return strconv.AppendInt(b, int64(int32(rng.Uint32())), 10) })
-		b = fmt.Appendf(b, "%s%d.%06d%s", f.separator, rng.Int64N(2_000_000_000)-1_000_000_000, rng.IntN(1_000_000), f.separator)
+		parts := rng.Int64N(64_000_000_000) // of 64: SQLite, which keeps it as a float, has it exactly
+		b = fmt.Appendf(b, "%s%.*s%d.%06d%s", f.separator, rng.IntN(2), "-", parts/64, parts%64*15625, f.separator)
 		b = f.maybe(b, rng, 10, func(b []byte) []byte { return strconv.AppendFloat(b, float64(rng.Int64N(1<<44))/1024, 'g', -1, 64) })
 		b = append(append(append(b, f.separator...), byte('0'+rng.IntN(2))), f.separator...)
 		b = f.text(b, func(b []byte) []byte { return day(b, rng) })

@@ -70,7 +70,7 @@ func (f figure) judge(medians map[string]sample, absent map[string]string) judge
 	j := judged{figure: f}
 	mine, ok := medians[ours][f.quantity]
 	if !ok {
-		j.absent = cmpOr(absent[ours], "not measured")
+		j.absent = ours + ": " + cmpOr(absent[ours], "not measured")
 		return j
 	}
 	if f.relation == atMost {
@@ -79,7 +79,7 @@ func (f figure) judge(medians map[string]sample, absent map[string]string) judge
 	}
 	other, ok := medians[f.against][f.quantity]
 	if !ok {
-		j.absent = cmpOr(absent[f.against], "not measured")
+		j.absent = f.against + ": " + cmpOr(absent[f.against], "not measured")
 		return j
 	}
 	if f.relation == shareAtMost {
@@ -103,7 +103,7 @@ func (j judged) String() string {
 	verdict := "holds"
 	switch {
 	case j.absent != "":
-		return fmt.Sprintf("%s: %s", cmpOr(j.against, ours), j.absent)
+		return j.absent
 	case !j.holds:
 		verdict = "**short**"
 	}
@@ -133,11 +133,13 @@ func (w *work) measure(b testing.TB, rounds int, log *results) map[string][]samp
 			o, err := c.run(b)
 			if err != nil {
 				c.missing = "failed"
-				b.Errorf("%s, %s: %v", w.name, c.name, err)
 			} else {
 				these[c.name] = o.sample
 			}
 			log.add(w.name, c.name, round+1, o, err)
+			if err != nil && (c.name == ours || c.name == plain) {
+				b.Errorf("%s, %s: %v", w.name, c.name, err)
+			}
 		}
 		if w.derive != nil {
 			w.derive(these)
@@ -186,10 +188,10 @@ type row struct {
 
 // verdict is of all figures that could be judged: those against a contestant that is not there are not.
 func (r row) verdict(figures []judged) string {
-	if r.failed != "" {
-		return "not measured: " + r.failed
+	if r.failed != "" || len(r.samples[ours]) == 0 {
+		return "**not measured** " + r.failed
 	}
-	text := "none"
+	text := "no figure"
 	for _, j := range figures {
 		switch {
 		case j.absent != "":
@@ -283,5 +285,9 @@ func (r *results) add(work, contestant string, round int, o outcome, err error) 
 	if broken != nil {
 		fmt.Fprintln(r.progress, "write results:", broken)
 	}
-	fmt.Fprintf(r.progress, "%s %s, round %d: %s\n", work, contestant, round, show(o.sample, map[bool]string{true: "failed"}[err != nil]))
+	if err != nil {
+		fmt.Fprintf(r.progress, "%s %s, round %d, failed: %v\n", work, contestant, round, err)
+		return
+	}
+	fmt.Fprintf(r.progress, "%s %s, round %d: %s\n", work, contestant, round, show(o.sample, ""))
 }
