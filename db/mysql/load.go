@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +32,11 @@ func (d *database) Load(ctx context.Context, in driver.Intake) (driver.Load, err
 
 type load struct {
 	*lease
-	d    *database
-	in   driver.Intake
-	into *sink
-	sent int64
+	d      *database
+	in     driver.Intake
+	into   *sink
+	stream *stream // nil before the first rows, and where LOAD DATA is not to be had
+	sent   int64
 }
 
 func (l *load) start(ctx context.Context) error {
@@ -74,7 +74,7 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 	if l.resource == nil || !l.open {
 		return errors.New("the load is over")
 	}
-	if err := l.into.send(ctx, l.d, l.session, b); err != nil {
+	if err := l.write(ctx, b); err != nil {
 		l.rollback()
 		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
 	}
@@ -82,13 +82,22 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 	return nil
 }
 
-// Commit makes rows and line last. Each batch was counted by the server when it was sent.
+func (l *load) write(ctx context.Context, b *row.Batch) error {
+	if !l.d.infile {
+		return l.into.insert(ctx, l.d, l.session, b)
+	}
+	if l.stream == nil {
+		l.stream = &stream{sink: l.into}
+	}
+	return l.stream.write(ctx, l.session, b)
+}
+
+// Commit makes rows and line last. The rows were counted by the server, statement by statement.
 func (l *load) Commit(ctx context.Context) (int64, error) {
 	if l.resource == nil || !l.open {
 		return 0, errors.New("the load is over")
 	}
-	err := l.run(ctx, "UPDATE "+l.d.own("range")+" SET row_count = ? WHERE table_no = ? AND number = ?",
-		l.sent, int64(l.in.Table.Number), int64(l.in.Range.Number))
+	err := l.finish(ctx)
 	if err == nil {
 		err = l.commit(ctx)
 	}
@@ -98,8 +107,21 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 	return l.sent, nil
 }
 
+func (l *load) finish(ctx context.Context) error {
+	if l.stream != nil {
+		if err := l.stream.end(ctx, l.session); err != nil {
+			return err
+		}
+	}
+	return l.run(ctx, "UPDATE "+l.d.own("range")+" SET row_count = ? WHERE table_no = ? AND number = ?",
+		l.sent, int64(l.in.Table.Number), int64(l.in.Range.Number))
+}
+
 // Close undoes what was not committed.
 func (l *load) Close() error {
+	if l.resource != nil && l.stream != nil {
+		l.stream.giveUp(l.session)
+	}
 	l.back()
 	return nil
 }
@@ -109,7 +131,7 @@ type sink struct {
 	name  string // quoted
 	table *schema.Table
 	shape schema.Shape
-	data  string // the LOAD DATA statement without the reader's name
+	data  string // the LOAD DATA statement
 }
 
 func newSink(name string, t *schema.Table, s schema.Shape) *sink {
@@ -124,7 +146,7 @@ func newSink(name string, t *schema.Table, s schema.Shape) *sink {
 			fields = append(fields, q)
 		}
 	}
-	k.data = "' INTO TABLE " + name + " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (" +
+	k.data = "LOAD DATA LOCAL INFILE 'whimbrel' INTO TABLE " + name + " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (" +
 		strings.Join(fields, ", ") + ")"
 	if len(set) > 0 {
 		k.data += " SET " + strings.Join(set, ", ")
@@ -163,8 +185,7 @@ const (
 	largestExact = "3.40282346638528859e38"
 )
 
-// send puts a batch into the table, every row as it is or none: LOAD DATA LOCAL would leave out and alter rows with no
-// more than a warning (HAZARDS 68), so that a warning, or another count than was sent, is an error.
+// send puts a batch into the table, every row as it is or none.
 func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) error {
 	if b.Len() == 0 {
 		return nil
@@ -172,13 +193,13 @@ func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) 
 	if !d.infile {
 		return k.insert(ctx, d, s, b)
 	}
-	s.feed = &lines{batch: b}
-	stored, err := s.exec(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+s.handle+k.data)
-	s.feed = nil
-	if err != nil {
-		return err
+	t := &stream{sink: k}
+	err := t.write(ctx, s, b)
+	if err == nil {
+		err = t.end(ctx, s)
 	}
-	return k.whole(ctx, s, b, stored, int64(b.Len()))
+	t.giveUp(s)
+	return err
 }
 
 // whole returns an error unless the last statement stored all rows as they were sent.
@@ -188,16 +209,36 @@ func (k *sink) whole(ctx context.Context, s *session, b *row.Batch, stored, sent
 		return err
 	}
 	if warnings[0] != "0" {
-		return k.warning(ctx, s, b)
+		keys := row.NewBatch(max(len(k.shape.Key), 1))
+		k.keep(keys, b)
+		return k.warning(ctx, s, keys)
 	}
+	return counted(stored, sent)
+}
+
+func counted(stored, sent int64) error {
 	if stored != sent {
 		return fmt.Errorf("%d rows were sent and %d stored", sent, stored)
 	}
 	return nil
 }
 
-// warning makes an error of the worst warning, with the place of the value and without the value.
-func (k *sink) warning(ctx context.Context, s *session, b *row.Batch) error {
+// keep adds the keys of the rows of a batch.
+func (k *sink) keep(keys, b *row.Batch) {
+	for i := range b.Len() {
+		for _, c := range k.shape.Key {
+			if cell := b.Cell(i, c); cell == nil {
+				keys.AppendNull()
+			} else {
+				keys.Append(cell)
+			}
+		}
+	}
+}
+
+// warning makes an error of the worst warning, with the place of the value and without the value. Keys are those of the
+// statement's rows.
+func (k *sink) warning(ctx context.Context, s *session, keys *row.Batch) error {
 	all, err := s.rows(ctx, "SHOW WARNINGS")
 	if err != nil || len(all) == 0 {
 		return fmt.Errorf("the server warned of what it did, and not why: %w", errors.Join(err, errRows))
@@ -210,8 +251,8 @@ func (k *sink) warning(ctx context.Context, s *session, b *row.Batch) error {
 		cell.Column, cell.Why = "of a key", "has a value that another row has"
 	}
 	if at := strings.LastIndex(message, "at row "); at >= 0 {
-		if n, _ := strconv.Atoi(message[at+7:]); n >= 1 && n <= b.Len() {
-			cell.Key = keyText(b, n-1, k.shape.Key)
+		if n, _ := strconv.Atoi(message[at+7:]); n >= 1 && n <= keys.Len() && len(k.shape.Key) > 0 {
+			cell.Key = keyText(keys, n-1, k.shape.Keys().Key)
 		}
 	}
 	return &warningError{uint16(code), cell}
@@ -271,100 +312,3 @@ func (k *sink) insert(ctx context.Context, d *database, s *session, b *row.Batch
 	}
 	return flush()
 }
-
-// lines is a batch as the text of LOAD DATA: tabs between fields, \N for NULL, backslashes before what would be taken for
-// one of them. It is made as it is read, so that a value of 64 MiB needs no second copy.
-type lines struct {
-	batch    *row.Batch
-	row, col int
-	cell     []byte // what is left of the cell being written
-	inside   bool   // a cell is being written
-	rest     []byte // what did not fit the reader's buffer, of small
-	small    [2]byte
-}
-
-// plain are the bytes that need no backslash.
-var plain = func() (t [256]bool) {
-	for i := range t {
-		t[i] = true
-	}
-	for _, c := range []byte{'\\', '\t', '\n', 0} {
-		t[c] = false
-	}
-	return t
-}()
-
-// Read fills p with the next of the text.
-func (l *lines) Read(p []byte) (int, error) {
-	n := copy(p, l.rest)
-	l.rest = l.rest[n:]
-	for n < len(p) && l.row < l.batch.Len() {
-		if !l.inside {
-			l.inside = true
-			if l.cell = l.batch.Cell(l.row, l.col); l.cell == nil {
-				n += l.put(p[n:], '\\', 'N')
-				continue
-			}
-		}
-		if len(l.cell) == 0 {
-			n += l.separate(p[n:])
-			continue
-		}
-		n += l.text(p[n:])
-	}
-	if n == 0 && l.row >= l.batch.Len() {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-// text writes a run of the cell: plain bytes, or one that is escaped.
-func (l *lines) text(p []byte) int {
-	n := 0
-	for n < len(l.cell) && n < len(p) && plain[l.cell[n]] {
-		n++
-	}
-	if n > 0 {
-		copy(p, l.cell[:n])
-		l.cell = l.cell[n:]
-		return n
-	}
-	c := l.cell[0]
-	l.cell = l.cell[1:]
-	switch c {
-	case '\t':
-		c = 't'
-	case '\n':
-		c = 'n'
-	case 0:
-		c = '0'
-	}
-	return l.put(p, '\\', c)
-}
-
-// separate ends the cell and writes what stands after it.
-func (l *lines) separate(p []byte) int {
-	l.inside = false
-	if l.col++; l.col < l.batch.Width() {
-		p[0] = '\t'
-		return 1
-	}
-	l.col = 0
-	l.row++
-	p[0] = '\n'
-	return 1
-}
-
-// put writes two bytes, the second of them later when there is room for one only.
-func (l *lines) put(p []byte, a, b byte) int {
-	p[0] = a
-	if len(p) > 1 {
-		p[1] = b
-		return 2
-	}
-	l.small[0] = b
-	l.rest = l.small[:1]
-	return 1
-}
-
-var _ io.Reader = (*lines)(nil)

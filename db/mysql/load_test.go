@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -225,25 +224,5 @@ func TestARangeIsLoadedOnce(t *testing.T) {
 		if err := s.Ledger.Drop(s.ctx); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestLinesFitAnyBuffer(t *testing.T) {
-	b := batch(3, []string{"a\tb", "~", "\\N\x00"}, []string{"", "x\ny", "ü"})
-	const want = "a\\tb\t\\N\t\\\\N\\0\n\tx\\ny\tü\n"
-	for size := 1; size < 40; size++ {
-		var got strings.Builder
-		if _, err := io.CopyBuffer(&got, struct{ io.Reader }{&lines{batch: b}}, make([]byte, size)); err != nil || got.String() != want {
-			t.Fatalf("%d: %q %v", size, got.String(), err)
-		}
-	}
-}
-
-func TestWritingLinesAllocatesNothing(t *testing.T) {
-	b := batch(3, []string{"a\tb", "~", "\\N\x00"}, []string{"", "x\ny", "ü"})
-	p := make([]byte, 4096)
-	l := &lines{batch: b}
-	if n := testing.AllocsPerRun(100, func() { *l = lines{batch: b}; _, _ = l.Read(p) }); n != 0 {
-		t.Fatalf("%v allocations", n)
 	}
 }

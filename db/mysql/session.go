@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"crypto/rand"
 	sqldriver "database/sql/driver"
 	"encoding/hex"
 	"errors"
@@ -31,10 +30,8 @@ type connection interface {
 // session is one connection with our settings. It is not safe for concurrent use, but for kill.
 type session struct {
 	conn   connection
-	wire   net.Conn
+	wire   *wire             // the same, below the library
 	id     int64             // the server's number for it
-	handle string            // the name under which LOAD DATA asks for feed
-	feed   io.Reader         // what the running LOAD DATA reads; nil when none runs
 	open   bool              // a transaction is open
 	stages map[string]string // temporary tables made, with what they were made from
 	used   time.Time
@@ -44,13 +41,16 @@ type session struct {
 
 // connect opens a session and reads back what must not be otherwise.
 func connect(ctx context.Context, d *database) (*session, error) {
-	s := &session{handle: "whimbrel-" + rand.Text(), stages: map[string]string{}, used: time.Now()}
+	s := &session{stages: map[string]string{}, used: time.Now()}
 	cfg := d.cfg.Clone()
 	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		var dialer net.Dialer
 		c, err := dialer.DialContext(ctx, network, address)
-		s.wire = c
-		return c, err
+		if err != nil {
+			return nil, err
+		}
+		s.wire = newWire(c)
+		return listener{c, s.wire}, nil
 	}
 	connector, err := gosql.NewConnector(cfg)
 	if err != nil {
@@ -61,14 +61,19 @@ func connect(ctx context.Context, d *database) (*session, error) {
 		return nil, err
 	}
 	s.conn = conn.(connection)
-	if err := s.settle(ctx, d); err != nil {
+	if cfg.TLS != nil {
+		err = s.wire.secure(conn)
+	}
+	if err == nil {
+		err = s.settle(ctx, d)
+	}
+	if err != nil {
 		s.kill()
 		_ = s.conn.Close()
 		return nil, err
 	}
 	d.mine.Store(s.id, s)
 	s.closed = func() { d.mine.Delete(s.id) }
-	gosql.RegisterReaderHandler(s.handle, func() io.Reader { return s.feed })
 	return s, nil
 }
 
@@ -104,8 +109,8 @@ func (s *session) settle(ctx context.Context, d *database) error {
 	return err
 }
 
-// settings are those without which a session is not used. Sessions that are silent for ten minutes end, so that a frozen
-// process can not hold its locks for ever (HAZARDS C3).
+// settings are those without which a session is not used. Sessions that are silent for ten minutes end, in the middle
+// of LOAD DATA too, so that a frozen process can not hold its locks for ever (HAZARDS C3).
 func settings(v version, o driver.Options) []string {
 	isolation, lock, row := "transaction_isolation", "2", "5"
 	if v.maria() {
@@ -118,7 +123,7 @@ func settings(v version, o driver.Options) []string {
 		"character_set_client=utf8mb4, character_set_results=utf8mb4, character_set_connection=utf8mb4",
 		isolation + "='READ-COMMITTED', time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
 		"lock_wait_timeout=" + lock + ", innodb_lock_wait_timeout=" + row,
-		"wait_timeout=600, net_write_timeout=3600, net_read_timeout=3600, autocommit=1",
+		"wait_timeout=600, net_write_timeout=3600, net_read_timeout=600, autocommit=1",
 		"group_concat_max_len=16777216",
 		"sql_auto_is_null=0, unique_checks=1, sql_notes=1",
 	}
@@ -162,6 +167,32 @@ func (s *session) exec(ctx context.Context, sql string, args ...sqldriver.Value)
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// query begins a query whose rows come over the wire. They must be read to their end before the session is used otherwise.
+func (s *session) query(ctx context.Context, sql string, columns int) error {
+	return s.command(ctx, func() error { return s.wire.query(sql, columns) })
+}
+
+// command begins something below the client library. What the server itself refuses leaves the session as it was.
+func (s *session) command(ctx context.Context, begin func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.gone() {
+		return sqldriver.ErrBadConn
+	}
+	s.used = time.Now()
+	stop := context.AfterFunc(ctx, s.kill)
+	err := begin()
+	if !stop() || ctx.Err() != nil {
+		s.kill()
+		return context.Cause(ctx)
+	}
+	if err != nil && (number(err) == 0 || errors.Is(err, gosql.ErrPktSync)) {
+		s.kill()
+	}
+	return err
 }
 
 func bind(args []sqldriver.Value) []sqldriver.NamedValue {
@@ -285,12 +316,11 @@ func (s *session) gone() bool { return s.cut.Load() || !s.conn.IsValid() }
 // kill cuts the connection, from any goroutine.
 func (s *session) kill() {
 	s.cut.Store(true)
-	_ = s.wire.Close()
+	_ = s.wire.socket.Close()
 }
 
 // end closes the session politely.
 func (s *session) end() {
-	gosql.DeregisterReaderHandler(s.handle)
 	s.closed()
 	_ = s.conn.Close()
 }
