@@ -126,9 +126,9 @@ func (m *Move) lay(ctx context.Context, e *examination) error {
 	}
 	p, _ := m.planned(source, target, e)
 	l := &layout{plan: &blueprint{Plan: p, source: p.Source(e.Schema)}}
-	facts := e.facts()
+	facts, levels := e.facts(), m.levels(e, l.plan.source.Tables)
 	for _, s := range plan.Order(l.plan.source.Tables) {
-		t, err := m.newTable(ctx, p.Pair(s.Name), e.classOf(s.Name))
+		t, err := m.newTable(ctx, p.Pair(s.Name), e.classOf(s.Name), levels[s.Name])
 		if err != nil {
 			return err
 		}
@@ -155,10 +155,10 @@ func longest(facts []driver.Fact) int64 {
 	return most
 }
 
-func (m *Move) newTable(ctx context.Context, q *translate.Pair, c chosen) (*table, error) {
+func (m *Move) newTable(ctx context.Context, q *translate.Pair, c chosen, level Level) (*table, error) {
 	t := &table{
 		number: q.Source.Number, name: q.Source.Name.String(), class: Class(c.Class), reason: c.Reason,
-		level: m.levelOf(q.Source), source: q.Source, target: q.Target, rows: plan.RangeRows(q.Source),
+		level: level, source: q.Source, target: q.Target, rows: plan.RangeRows(q.Source),
 		compared: shapes{q.Read.Source, q.Read.Target}, loaded: shapes{q.Load.Source, q.Load.Target},
 	}
 	if t.class != Uptime && t.level == FullUptimeChanged {

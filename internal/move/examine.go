@@ -3,6 +3,7 @@ package move
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -222,7 +223,7 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 			})
 		}
 		found = append(found, cascadesFromOutside(e, q.Source)...)
-		if m.levelOf(q.Source) == Sample {
+		if m.configuredLevel(q.Source) == Sample {
 			found = append(found, check.Finding{
 				Rule: "sample", Level: driver.Lossy, Table: q.Source.Name,
 				Message: "is compared by a sample of its rows only", Do: "Take it out of verify.levels to have every row compared.",
@@ -263,22 +264,38 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
-// large is the size from which a table is compared in the uptime by default.
-const large = 256 << 20
+// proofBytes is how much of the uptime tables, the smallest first, is compared in full in the downtime by default: a few
+// seconds' work. What is beyond is compared in full in the uptime, and in the downtime by the keys that changed since, so that
+// the downtime does not grow with the uptime tables, be they large or many (HAZARDS, section 4).
+const proofBytes = 128 << 20
 
-// levelOf is the level at which a table is proven.
-func (m *Move) levelOf(t *schema.Table) Level {
+// levels are the levels at which tables are proven, as configured or by their sizes.
+func (m *Move) levels(e *examination, tables []*schema.Table) map[schema.Name]Level {
+	levels := make(map[schema.Name]Level, len(tables))
+	left := int64(proofBytes)
+	for _, t := range slices.Backward(plan.Order(tables)) {
+		levels[t.Name] = FullDowntime
+		if level := m.configuredLevel(t); level != "" {
+			levels[t.Name] = level
+			continue
+		}
+		if e.classOf(t.Name).Class != plan.Uptime {
+			continue
+		}
+		if left -= plan.Size(t); left < 0 {
+			levels[t.Name] = FullUptimeChanged
+		}
+	}
+	return levels
+}
+
+// configuredLevel is the level that the configuration gives a table, by the longest pattern that matches it; empty for none.
+func (m *Move) configuredLevel(t *schema.Table) Level {
 	level, longest := Level(""), -1
 	for pattern, l := range m.config.Verify.Levels {
 		if (plan.Match(pattern, t.Name.Name) || plan.Match(pattern, t.Name.String())) && len(pattern) > longest {
 			level, longest = l, len(pattern)
 		}
 	}
-	switch {
-	case level != "":
-		return level
-	case plan.Size(t) >= large:
-		return FullUptimeChanged
-	}
-	return FullDowntime
+	return level
 }
