@@ -43,7 +43,7 @@ func cutDate(text []byte, bc bool) (days int, rest []byte, ok bool) {
 	for n < len(text) && text[n] != '-' {
 		n++
 	}
-	if len(text) < n+6 || n > 7 || text[n] != '-' || text[n+3] != '-' {
+	if len(text) < n+6 || n > 7 || n > 4 && text[0] == '0' || text[n] != '-' || text[n+3] != '-' {
 		return 0, nil, false
 	}
 	year := 0
