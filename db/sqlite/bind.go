@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -20,7 +19,7 @@ func (c *column) bind(st *sqlite3.Stmt, i int, cell []byte) error {
 	case cell == nil:
 		return st.BindNull(i)
 	case c.literal:
-		return bindLiteral(st, i, cell)
+		return c.bindLiteral(st, i, cell)
 	case c.cell == row.Bytes:
 		return st.BindBlob(i, cell)
 	case c.affinity == affinityText:
@@ -103,29 +102,6 @@ func significant(cell []byte) int {
 		}
 	}
 	return n
-}
-
-// bindLiteral reads what appendLiteral writes; other text is bound as it is.
-func bindLiteral(st *sqlite3.Stmt, i int, cell []byte) error {
-	last := len(cell) - 1
-	switch {
-	case last > 0 && cell[0] == '\'' && cell[last] == '\'':
-		return st.BindText(i, textOf(bytes.ReplaceAll(cell[1:last], []byte("''"), []byte("'"))))
-	case last > 1 && cell[0] == 'x' && cell[1] == '\'' && cell[last] == '\'':
-		b, err := hex.AppendDecode(nil, cell[2:last])
-		if err != nil {
-			return st.BindText(i, textOf(cell))
-		}
-		return st.BindBlob(i, b)
-	}
-	if n, err := strconv.ParseInt(textOf(cell), 10, 64); err == nil && plainInteger(cell) {
-		return st.BindInt64(i, n)
-	}
-	f, err := strconv.ParseFloat(textOf(cell), 64)
-	if err == nil || math.IsInf(f, 0) && bytes.HasSuffix(cell, []byte("9e999")) {
-		return st.BindFloat(i, f)
-	}
-	return st.BindText(i, textOf(cell))
 }
 
 // bindRaw gives parameter i a stored value in its own storage class.

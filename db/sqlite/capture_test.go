@@ -345,6 +345,14 @@ func TestWatcher(t *testing.T) {
 			p.check(p.source.Gate.Shut(t.Context(), []*schema.Table{p.st}, driver.Wait{}))
 			p.check(p.source.Gate.Reopen(t.Context(), []*schema.Table{p.st}))
 		}, driver.Harmless},
+		{"VACUUM", func() { app.must(t, "VACUUM") }, driver.Harmless},
+		{"ANALYZE for the first time", func() { app.must(t, "ANALYZE") }, driver.Harmless},
+		{"ANALYZE again", func() { app.must(t, "INSERT INTO t VALUES (7, 7); ANALYZE; DELETE FROM t") }, driver.Harmless},
+		{"VACUUM twice between two looks", func() { app.must(t, "VACUUM; VACUUM") }, driver.Suspect},
+		{"a trigger toggled in one transaction", func() {
+			body := app.query(t, "SELECT sql FROM sqlite_schema WHERE name = 'whimbrel_delete_1'")[0]
+			app.must(t, "BEGIN; DROP TRIGGER whimbrel_delete_1; "+strings.ReplaceAll(strings.Trim(body, "'"), "''", "'")+"; COMMIT")
+		}, driver.Suspect},
 		{"a trigger toggled", func() {
 			body := app.query(t, "SELECT sql FROM sqlite_schema WHERE name = 'whimbrel_delete_1'")[0]
 			app.must(t, "DROP TRIGGER whimbrel_delete_1; "+strings.ReplaceAll(strings.Trim(body, "'"), "''", "'"))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/ncruces/go-sqlite3"
@@ -24,17 +23,16 @@ type value struct {
 	b     []byte
 }
 
-// scan takes column i of the current row.
+// scan takes column i of the current row. The statement is asked once for the place of the value and then the value itself,
+// which spares the statement's own checks in every one of its accessors. It may only be asked by one goroutine at a time,
+// as everything here. Bytes that are not there are asked of the statement again: it is the one that tells an empty BLOB from
+// a text that had no room.
 func (v *value) scan(st *sqlite3.Stmt, i int) {
-	v.class = st.ColumnType(i)
-	switch v.class {
-	case sqlite3.INTEGER:
-		v.i = st.ColumnInt64(i)
-	case sqlite3.FLOAT:
-		v.f = st.ColumnFloat(i)
-	case sqlite3.TEXT:
+	v.load(st.ColumnValue(i))
+	switch {
+	case v.class == sqlite3.TEXT && v.b == nil:
 		v.b = st.ColumnRawText(i)
-	case sqlite3.BLOB:
+	case v.class == sqlite3.BLOB && v.b == nil:
 		v.b = st.ColumnRawBlob(i)
 	}
 }
@@ -65,6 +63,7 @@ type column struct {
 	key      bool // part of the key: the cell must find the row again
 	lenient  bool
 	null     bool
+	scratch  []byte // for a value that is bound in other bytes than its cell's
 }
 
 func columnsOf(s schema.Shape) []column {
@@ -185,6 +184,9 @@ func (c *column) appendDecimal(dst []byte, v *value) ([]byte, string) {
 	case sqlite3.INTEGER:
 		plain = strconv.AppendInt(scratch[:0], v.i, 10)
 	case sqlite3.FLOAT:
+		if out, ok := appendScaled(dst, v.f, c.scale); ok {
+			return out, ""
+		}
 		if math.IsInf(v.f, 0) {
 			return row.AppendFloat(dst, v.f, 64), ""
 		}
@@ -209,6 +211,35 @@ func (c *column) appendDecimal(dst []byte, v *value) ([]byte, string) {
 	}
 	return out, ""
 }
+
+// appendScaled appends a float as a decimal of scale digits where that is its shortest text, which it finds without looking
+// for the shortest text: a whole number of at most 15 digits, divided by a power of ten, both exact, gives the float that is
+// nearest to that decimal; if it is this float, the decimal reads back as it, and no other decimal of so few digits does.
+func appendScaled(dst []byte, f float64, scale int) ([]byte, bool) {
+	if scale < 0 || scale >= len(powers) {
+		return dst, false
+	}
+	power := powers[scale]
+	units := math.RoundToEven(f * power)
+	if !(math.Abs(units) < 1e15) || units/power != f || units == 0 {
+		return dst, false
+	}
+	if units < 0 {
+		dst, units = append(dst, '-'), -units
+	}
+	whole := uint64(units) / uint64(power)
+	dst = strconv.AppendUint(dst, whole, 10)
+	if scale == 0 {
+		return dst, true
+	}
+	start := len(dst)
+	dst = strconv.AppendUint(dst, uint64(units)-whole*uint64(power)+uint64(power), 10) // a 1 before the fraction keeps its zeros
+	dst[start] = '.'
+	return dst, true
+}
+
+// powers are the powers of ten that a decimal of 15 digits can have behind its point.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 func notFinite(b []byte) bool {
 	s := textOf(b)
@@ -293,43 +324,4 @@ func (c *column) appendUUID(dst []byte, v *value) ([]byte, string) {
 		dst = append(dst, d)
 	}
 	return dst, ""
-}
-
-// appendLiteral writes a value of a column without a type as SQL would, so that the storage class travels with it.
-func appendLiteral(dst []byte, v *value) ([]byte, string) {
-	switch v.class {
-	case sqlite3.INTEGER:
-		return strconv.AppendInt(dst, v.i, 10), ""
-	case sqlite3.FLOAT:
-		switch {
-		case math.IsInf(v.f, 1):
-			return append(dst, "9e999"...), ""
-		case math.IsInf(v.f, -1):
-			return append(dst, "-9e999"...), ""
-		}
-		start := len(dst)
-		dst = strconv.AppendFloat(dst, v.f, 'g', -1, 64)
-		if !strings.ContainsAny(textOf(dst[start:]), ".e") {
-			dst = append(dst, ".0"...)
-		}
-		return dst, ""
-	case sqlite3.BLOB:
-		const hex = "0123456789abcdef"
-		dst = append(dst, 'x', '\'')
-		for _, b := range v.b {
-			dst = append(dst, hex[b>>4], hex[b&15])
-		}
-		return append(dst, '\''), ""
-	}
-	if !utf8.Valid(v.b) {
-		return dst, isNotUTF8
-	}
-	dst = append(dst, '\'')
-	for _, b := range v.b {
-		if b == '\'' {
-			dst = append(dst, '\'')
-		}
-		dst = append(dst, b)
-	}
-	return append(dst, '\''), ""
 }

@@ -61,7 +61,10 @@ func (c *column) dateCell(dst, src []byte) ([]byte, string) {
 	} else if len(rest) > 0 {
 		return dst, isNoDate
 	}
-	hours, zone, ok := []byte("00:00:00"), rest, true
+	if c.cell == row.Date && len(rest) == 0 {
+		return append(dst, day...), ""
+	}
+	hours, zone, ok := midnight, rest, true
 	if len(rest) > 0 {
 		hours, zone, ok = clock(rest)
 	}
@@ -69,7 +72,7 @@ func (c *column) dateCell(dst, src []byte) ([]byte, string) {
 		return dst, isNoDate
 	}
 	if c.cell == row.Date {
-		if len(zone) > 0 || len(bytes.Trim(hours, "0:.")) > 0 {
+		if len(zone) > 0 || !zeros(hours) {
 			return dst, isNoDate
 		}
 		return append(dst, day...), ""
@@ -82,6 +85,18 @@ func (c *column) dateCell(dst, src []byte) ([]byte, string) {
 		dst = shift(dst[:start], dst[start:], offset)
 	}
 	return c.checkDigits(dst, start)
+}
+
+var midnight = []byte("00:00:00")
+
+// zeros reports a clock that shows nothing but zeros.
+func zeros(hours []byte) bool {
+	for _, d := range hours {
+		if d >= '1' && d <= '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // checkDigits refuses more digits of the second than the column's shape lets travel.
@@ -133,7 +148,7 @@ func clock(src []byte) (hours, rest []byte, ok bool) {
 			}
 		}
 	}
-	if pair(src) == 24 && len(bytes.Trim(src[2:end], "0:.")) > 0 {
+	if pair(src) == 24 && !zeros(src[2:end]) {
 		return nil, nil, false
 	}
 	return src[:end], src[end:], true
