@@ -52,18 +52,19 @@ func (product) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.
 
 // database is one open database; it plays every role but Dialect.
 type database struct {
-	options driver.Options
-	cfg     *gosql.Config
-	schema  string
-	version version
-	infile  bool  // the server takes LOAD DATA LOCAL
-	packet  int64 // its max_allowed_packet
-	info    driver.Info
-	dialect dialect
-	work    *pool // loads, reads, applies: Options.Sessions
-	control *pool // bookkeeping, which must go on while every other session is held
-	closed  atomic.Bool
-	mine    sync.Map // the sessions that are open, by the server's numbers
+	options    driver.Options
+	cfg        *gosql.Config
+	schema     string
+	version    version
+	infile     bool  // the server takes LOAD DATA LOCAL
+	packet     int64 // its max_allowed_packet
+	info       driver.Info
+	dialect    dialect
+	work       *pool // loads, reads, applies: Options.Sessions
+	control    *pool // bookkeeping, which must go on while every other session is held
+	closed     atomic.Bool
+	unflushing atomic.Bool // the user may not make the server flush its log
+	mine       sync.Map    // the sessions that are open, by the server's numbers
 }
 
 func (d *database) sessions() map[int64]bool {

@@ -11,9 +11,9 @@ import (
 // durable returns when everything that this session could read has reached the server's log on disk (HAZARDS C7).
 //
 // What is committed becomes visible before its log is on disk, whatever innodb_flush_log_at_trx_commit is. So the log's
-// end is taken now, and the log is waited for until it is on disk up to there. Where a commit flushes the log, one of our
-// own, in a table of ours, hurries it; else the server does it once a second. Crash recovery then finds every
-// transaction that was visible: those of the binary log too, because their commits are in InnoDB's log.
+// end is taken now, and the log is waited for until it is on disk up to there. Mostly it is already; else the server is
+// asked to flush it, or the server does it once a second. Crash recovery then finds every transaction that was visible:
+// those of the binary log too, because their commits are in InnoDB's log.
 func (d *database) durable(ctx context.Context, s *session) error {
 	end, flushed, err := d.logEnds(ctx, s)
 	if err != nil || flushed >= end {
@@ -22,7 +22,7 @@ func (d *database) durable(ctx context.Context, s *session) error {
 	d.hurry(ctx, s)
 	limit := time.NewTimer(10 * time.Second)
 	defer limit.Stop()
-	for {
+	for pause := time.Duration(0); ; pause = min(2*pause+time.Millisecond, 20*time.Millisecond) {
 		if _, flushed, err = d.logEnds(ctx, s); err != nil || flushed >= end {
 			return err
 		}
@@ -31,16 +31,27 @@ func (d *database) durable(ctx context.Context, s *session) error {
 			return context.Cause(ctx)
 		case <-limit.C:
 			return &waitError{"the server did not flush its log within ten seconds"}
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
 
-// hurry commits something of ours, which flushes the log. That the table is missing, or somebody in the way, only means
-// that the wait is longer.
+// flushLog makes InnoDB write its log to disk, but where innodb_flush_log_at_trx_commit forbids that. It takes the right
+// RELOAD, no lock, and nothing of it goes into the binary log.
+const flushLog = "FLUSH LOCAL ENGINE LOGS"
+
+// hurry makes the server flush its log: by the statement for it, or, where the user may not say that, by a commit of our
+// own in a table of ours. That the table is missing, or somebody in the way, only means that the wait is longer.
 func (d *database) hurry(ctx context.Context, s *session) {
 	if s.open {
 		return
+	}
+	if !d.unflushing.Load() {
+		err := s.run(ctx, flushLog)
+		if err == nil || s.gone() {
+			return
+		}
+		d.unflushing.Store(true)
 	}
 	_ = s.run(ctx, "UPDATE "+d.own("mark")+" SET number = number + 1 WHERE slot = CONNECTION_ID() % 16")
 }

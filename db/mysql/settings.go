@@ -69,6 +69,11 @@ func (q *questions) common(ctx context.Context) error {
 	if n, _ := strconv.ParseInt(q.setting(ctx, "max_allowed_packet"), 10, 64); n < 64<<20 {
 		q.add("packet", driver.Note, "max_allowed_packet is "+strconv.FormatInt(n, 10)+" bytes: longer rows can not be read.", "SET GLOBAL max_allowed_packet=268435456.")
 	}
+	if err := q.s.run(ctx, flushLog); number(err) == 1227 {
+		q.add("reload", driver.Note, "The user may not flush the server's log: what was read is waited for up to a second until it is on disk.", "GRANT RELOAD ON *.* TO the user of the move.")
+	} else if err != nil && number(err) == 0 {
+		return err
+	}
 	if _, err := q.s.rows(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); number(err) == 1227 {
 		q.add("process", driver.Forbidden, "The user may not see other sessions' transactions.", "GRANT PROCESS ON *.* TO the user of the move.")
 	} else if err != nil {

@@ -1,0 +1,70 @@
+package mysql
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/testserver"
+)
+
+// TestDurableFlushesTheLog writes log that nobody flushes, and finds it on disk after durable: at once where the user may
+// flush it, when the server does it by itself where he may not.
+func TestDurableFlushesTheLog(t *testing.T) {
+	s := source(t)
+	s.do("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(2000))")
+	writer := s.app()
+	poor, address := "poor"+s.Info.Schema, mustURL(t, s)
+	s.do("CREATE USER "+poor+"@'127.0.0.1' IDENTIFIED BY '"+testserver.Password+"'", "GRANT ALL ON "+quote(s.Info.Schema)+".* TO "+poor+"@'127.0.0.1'")
+	t.Cleanup(func() { writer.do("DROP USER " + poor + "@'127.0.0.1'") })
+	address.User = url.UserPassword(poor, testserver.Password)
+	for _, as := range []struct {
+		side *side
+		most time.Duration
+	}{{s, 900 * time.Millisecond}, {open(t, address.String(), driver.Source), 5 * time.Second}} {
+		for range 3 {
+			writer.do("BEGIN", "INSERT INTO t SELECT seq, REPEAT('x', 2000) FROM seq_1_to_500")
+			err := as.side.d.work.with(s.ctx, func(ses *session) error {
+				end, _, err := as.side.d.logEnds(s.ctx, ses)
+				if err != nil {
+					return err
+				}
+				began := time.Now()
+				if err := as.side.d.durable(s.ctx, ses); err != nil {
+					return err
+				}
+				took := time.Since(began)
+				_, flushed, err := as.side.d.logEnds(s.ctx, ses)
+				if err == nil && (flushed < end || took > as.most) {
+					t.Errorf("the log is on disk up to %d, not %d, after %v", flushed, end, took)
+				}
+				return err
+			})
+			writer.do("ROLLBACK")
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		notes, err := as.side.Inspector.Settings(s.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := false
+		for _, n := range notes {
+			said = said || n.Rule == "reload"
+		}
+		if said != (as.side != s) || as.side.d.unflushing.Load() != said {
+			t.Errorf("reload is noted: %t", said)
+		}
+	}
+}
+
+func mustURL(t *testing.T, s *side) *url.URL {
+	t.Helper()
+	u, err := url.Parse("mariadb://" + s.d.cfg.Addr + "/" + s.d.cfg.DBName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
