@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,25 +74,17 @@ func (r *receipt) Durable(ctx context.Context) error {
 	return r.d.durable(ctx, r.session)
 }
 
-// Forget deletes exactly the entries by their numbers, all of which are there, so that no gap is locked (HAZARDS 78).
+// Forget deletes exactly the entries that were read, and writes the number.
 func (r *receipt) Forget(ctx context.Context, number int64) error {
 	if r.resource == nil {
 		return errors.New("the receipt is closed")
 	}
 	t := r.want.Table
 	err := r.transact(ctx, func() error {
-		for first := 0; first < len(r.seqs); first += 1000 {
-			part := r.seqs[first:min(first+1000, len(r.seqs))]
-			sql := []byte("DELETE FROM " + r.d.record(t) + " WHERE seq IN (")
-			for i, seq := range part {
-				if i > 0 {
-					sql = append(sql, ',')
-				}
-				sql = strconv.AppendUint(sql, seq, 10)
-			}
-			gone, err := r.exec(ctx, string(append(sql, ')')))
-			if err == nil && gone != int64(len(part)) {
-				err = &waitError{fmt.Sprintf("%d of %d entries were there; take them again", gone, len(part))}
+		for sql, many := range removals(r.d.record(t), r.seqs) {
+			gone, err := r.exec(ctx, sql)
+			if err == nil && gone != many {
+				err = &waitError{fmt.Sprintf("%d of %d entries were there; take them again", gone, many)}
 			}
 			if err != nil {
 				return err
@@ -103,6 +97,61 @@ func (r *receipt) Forget(ctx context.Context, number int64) error {
 		return fmt.Errorf("forget %d entries of %s: %w", len(r.seqs), t.Name, err)
 	}
 	return nil
+}
+
+// A run is a stretch of entries, all of which were read, whose numbers have no gap. No number is given twice, so that a
+// range from its first to its last holds those entries and no others, and never will (HAZARDS C1, 39).
+const (
+	shortRun   = 50   // shorter ones are removed one by one
+	oneByOne   = 5000 // so many in one statement
+	longestRun = 1 << 20
+)
+
+// removals yields the statements that delete the entries with these numbers, which ascend, and how many each deletes.
+//
+// None of them may touch another entry, be it only to look at it: an application that has just made one holds its lock
+// until it commits, and we would wait for it, or it for us (HAZARDS 78). So a range ends by a limit, because the server
+// would read the entry behind it before it sees that it is behind; and single entries are looked up one by one in a join,
+// because for a list of numbers the server may read the whole table instead.
+func removals(record string, seqs []uint64) iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		var single []uint64
+		for first := 0; first < len(seqs); {
+			next := first + 1
+			for next < len(seqs) && seqs[next] == seqs[next-1]+1 && next-first < longestRun {
+				next++
+			}
+			if next-first < shortRun {
+				single = append(single, seqs[first:next]...)
+			} else if !yield(removeRun(record, seqs[first:next]), int64(next-first)) {
+				return
+			}
+			first = next
+		}
+		for part := range slices.Chunk(single, oneByOne) {
+			if !yield(removeSingle(record, part), int64(len(part))) {
+				return
+			}
+		}
+	}
+}
+
+func removeRun(record string, run []uint64) string {
+	sql := strconv.AppendUint([]byte("DELETE FROM "+record+" WHERE seq BETWEEN "), run[0], 10)
+	sql = strconv.AppendUint(append(sql, " AND "...), run[len(run)-1], 10)
+	return string(strconv.AppendInt(append(sql, " ORDER BY seq LIMIT "...), int64(len(run)), 10))
+}
+
+func removeSingle(record string, seqs []uint64) string {
+	sql := []byte("DELETE r FROM JSON_TABLE('[")
+	for i, seq := range seqs {
+		if i > 0 {
+			sql = append(sql, ',')
+		}
+		sql = strconv.AppendUint(sql, seq, 10)
+	}
+	sql = append(sql, "]', '$[*]' COLUMNS (n BIGINT UNSIGNED PATH '$')) s STRAIGHT_JOIN "...)
+	return string(append(append(sql, record...), " r FORCE INDEX (PRIMARY) ON r.seq = s.n"...))
 }
 
 // Close gives the session back.
