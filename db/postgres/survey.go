@@ -18,10 +18,21 @@ type question struct {
 	length string // an expression, for Longest
 }
 
-// Survey reads the table once and counts.
+// survey is what is asked about one table. Nearly every table is calm: no row has any of the values looked for. So the
+// first reading asks for the lengths and whether a row is not calm, with conditions that cost little; only where one is
+// not, a second asks how many there are of what, and where.
+type survey struct {
+	from    string
+	key     string // an expression: a row's key for people
+	calm    []string
+	lengths []question
+	counts  []question
+}
+
+// Survey reads the table once, or twice, and counts.
 func (db *database) Survey(ctx context.Context, t *schema.Table) ([]driver.Fact, error) {
-	questions := db.questions(t)
-	if len(questions) == 0 {
+	v := db.survey(t)
+	if len(v.lengths) == 0 && len(v.counts) == 0 {
 		return nil, nil
 	}
 	l, err := db.worker(ctx)
@@ -29,68 +40,125 @@ func (db *database) Survey(ctx context.Context, t *schema.Table) ([]driver.Fact,
 		return nil, err
 	}
 	defer l.release()
-	key := "NULL::text"
-	if k := t.LiveKey(); k != nil {
-		parts := make([]string, len(k.Columns))
-		for i, n := range k.Names() {
-			parts[i] = quote(n) + "::text"
-		}
-		key = "concat_ws(', ', " + strings.Join(parts, ", ") + ")"
+	facts, calm, err := v.first(ctx, l.session)
+	if err == nil && !calm {
+		facts, err = v.second(ctx, l.session, facts)
 	}
-	asked := make([]string, len(questions))
-	for i, q := range questions {
-		if q.what == driver.Longest {
-			asked[i] = "count(" + quote(q.column) + "), coalesce(max(" + q.length + "), 0), NULL::text"
-			continue
-		}
-		asked[i] = fmt.Sprintf("count(*) FILTER (WHERE %[1]s), 0, min(%[2]s) FILTER (WHERE %[1]s)", q.when, key)
-	}
-	r, err := l.query(ctx, "SELECT "+strings.Join(asked, ",\n")+" FROM "+db.dialect().from(t))
 	if err != nil {
 		return nil, fmt.Errorf("survey %s: %w", t.Name, err)
 	}
-	var facts []driver.Fact
-	for i, q := range questions {
-		v := r.Rows[0][3*i:]
-		if count := number(v[0]); count > 0 {
-			facts = append(facts, driver.Fact{Column: q.column, What: q.what, Count: count, Value: number(v[1]), Sample: string(v[2])})
+	return facts, nil
+}
+
+// first finds the longest values, and whether the table is calm.
+func (v *survey) first(ctx context.Context, s *session) (facts []driver.Fact, calm bool, err error) {
+	restless, where := "0", ""
+	switch {
+	case len(v.lengths) == 0:
+		restless, where = "count(*)", " WHERE "+v.restless()
+	case len(v.calm) > 0:
+		restless = "count(*) FILTER (WHERE " + v.restless() + ")"
+	}
+	asked := []string{restless}
+	for _, q := range v.lengths {
+		asked = append(asked, "count("+quote(q.column)+"), coalesce(max("+q.length+"), 0)")
+	}
+	r, err := s.query(ctx, "SELECT "+strings.Join(asked, ",\n")+" FROM "+v.from+where)
+	if err != nil {
+		return nil, false, err
+	}
+	for i, q := range v.lengths {
+		if count := number(r.Rows[0][1+2*i]); count > 0 {
+			facts = append(facts, driver.Fact{Column: q.column, What: q.what, Count: count, Value: number(r.Rows[0][2+2*i])})
+		}
+	}
+	return facts, number(r.Rows[0][0]) == 0, nil
+}
+
+// restless holds for a row that is not calm. A NULL is calm: it makes a condition neither true nor false.
+func (v *survey) restless() string { return "NOT (" + strings.Join(v.calm, " AND ") + ")" }
+
+// second counts what is in the rows that are not calm.
+func (v *survey) second(ctx context.Context, s *session, facts []driver.Fact) ([]driver.Fact, error) {
+	asked := make([]string, len(v.counts))
+	for i, q := range v.counts {
+		asked[i] = fmt.Sprintf("count(*) FILTER (WHERE %[1]s), min(%[2]s) FILTER (WHERE %[1]s)", q.when, v.key)
+	}
+	r, err := s.query(ctx, "SELECT "+strings.Join(asked, ",\n")+" FROM "+v.from+" WHERE "+v.restless())
+	if err != nil {
+		return nil, err
+	}
+	for i, q := range v.counts {
+		if count := number(r.Rows[0][2*i]); count > 0 {
+			facts = append(facts, driver.Fact{Column: q.column, What: q.what, Count: count, Sample: string(r.Rows[0][2*i+1])})
 		}
 	}
 	return facts, nil
 }
 
-func (db *database) questions(t *schema.Table) []question {
-	var all []question
-	for _, c := range t.Columns {
-		n := quote(c.Name)
-		ask := func(what driver.FactKind, when string) {
-			all = append(all, question{column: c.Name, what: what, when: when})
+func (db *database) survey(t *schema.Table) *survey {
+	v := &survey{from: db.dialect().from(t), key: "NULL::text"}
+	if k := t.LiveKey(); k != nil {
+		parts := make([]string, len(k.Columns))
+		for i, n := range k.Names() {
+			parts[i] = quote(n) + "::text"
 		}
-		switch c.Type.Kind {
-		case row.Date, row.Timestamp, row.Instant:
-			ask(driver.Infinite, "NOT isfinite("+n+")")
-			ask(driver.BeforeYear1, n+" < '0001-01-01' AND isfinite("+n+")")
-			ask(driver.AfterYear4, n+" >= '10000-01-01' AND isfinite("+n+")")
-		case row.Decimal:
-			ask(driver.NotANumber, n+"::text IN ('NaN', 'Infinity', '-Infinity')")
-			if c.Type.Scale < 0 {
-				all = append(all, question{column: c.Name, what: driver.Longest, length: "length(" + n + "::text)"})
-			}
-		case row.Float32, row.Float64:
-			ask(driver.NotANumber, n+"::float8 IN ('NaN', 'Infinity', '-Infinity')")
-			ask(driver.NegativeZero, n+" = 0 AND "+n+"::text = '-0'")
-		case row.Text:
-			if db.encoding == "SQL_ASCII" {
-				ask(driver.BadText, n+"::text ~ '[\\x80-\\xff]'")
-			}
-			if c.Type.Length == 0 && len(c.Type.Values) == 0 {
-				all = append(all, question{column: c.Name, what: driver.Longest, length: "octet_length(" + n + "::text)"})
-			}
-		case row.Bytes:
-			all = append(all, question{column: c.Name, what: driver.Longest, length: "octet_length(" + n + ")"})
-		case row.JSON, row.Other:
-			all = append(all, question{column: c.Name, what: driver.Longest, length: "octet_length(" + n + "::text)"})
-		}
+		v.key = "concat_ws(', ', " + strings.Join(parts, ", ") + ")"
 	}
-	return all
+	for _, c := range t.Columns {
+		v.column(db, c)
+	}
+	return v
+}
+
+// column adds the questions about one column. Where one of the counted conditions holds, calm is false.
+func (v *survey) column(db *database, c *schema.Column) {
+	n := quote(c.Name)
+	calm := func(when string) { v.calm = append(v.calm, when) }
+	ask := func(what driver.FactKind, when string) {
+		v.counts = append(v.counts, question{column: c.Name, what: what, when: when})
+	}
+	long := func(length string) {
+		v.lengths = append(v.lengths, question{column: c.Name, what: driver.Longest, length: length})
+	}
+	switch c.Type.Kind {
+	case row.Date, row.Timestamp, row.Instant:
+		calm(n + " >= '0001-01-01' AND " + n + " < '10000-01-01'")
+		ask(driver.Infinite, "NOT isfinite("+n+")")
+		ask(driver.BeforeYear1, n+" < '0001-01-01' AND isfinite("+n+")")
+		ask(driver.AfterYear4, n+" >= '10000-01-01' AND isfinite("+n+")")
+	case row.Decimal:
+		calm(db.finite(c))
+		ask(driver.NotANumber, n+"::text IN ('NaN', 'Infinity', '-Infinity')")
+		if c.Type.Scale < 0 {
+			long("length(" + n + "::text)")
+		}
+	case row.Float32, row.Float64:
+		calm(n + " < 'Infinity' AND " + n + " > '-Infinity' AND (" + n + " <> 0 OR " + n + "::text = '0')")
+		ask(driver.NotANumber, n+"::float8 IN ('NaN', 'Infinity', '-Infinity')")
+		ask(driver.NegativeZero, n+" = 0 AND "+n+"::text = '-0'")
+	case row.Text:
+		if db.encoding == "SQL_ASCII" {
+			const beyond = "::text ~ '[\\x80-\\xff]'"
+			calm("NOT " + n + beyond)
+			ask(driver.BadText, n+beyond)
+		}
+		if c.Type.Length == 0 && len(c.Type.Values) == 0 {
+			long("octet_length(" + n + "::text)")
+		}
+	case row.Bytes:
+		long("octet_length(" + n + ")")
+	case row.JSON, row.Other:
+		long("octet_length(" + n + "::text)")
+	}
+}
+
+// finite holds for a number that is one: NaN is larger than all others, and a declared precision leaves no room for the
+// infinities, which servers before 14 do not know.
+func (db *database) finite(c *schema.Column) string {
+	n := quote(c.Name)
+	if _, _, bounded := modifiers(c.Type.Raw); bounded || db.version < 140000 {
+		return n + " < 'NaN'"
+	}
+	return n + " < 'Infinity' AND " + n + " > '-Infinity'"
 }
