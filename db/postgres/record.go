@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -15,10 +17,34 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-// recorder reads the records. An entry is known by its ctid and its xmin: a place in the record is given to another entry
-// only after Forget has removed the first, and that other one has another transaction. Both hold while the record's file is
-// the one they were read from (VACUUM FULL writes another), which Forget asks in the same statement.
-type recorder struct{ db *database }
+// recorder reads the records.
+type recorder struct {
+	db    *database
+	marks *marks
+}
+
+// marks remember, for the lanes of this process, the page of the record where the entries end that were forgotten last. A
+// Take begins there, and goes on at the record's first page when it comes to the last: it need not pass all the places of
+// forgotten entries, which stay until a vacuum and, while somebody holds an old snapshot, longer. A mark is a hint only:
+// wherever a Take begins, one that is shorter than it might be has read the whole record.
+type marks struct {
+	mu sync.Mutex
+	at map[mark]uint32
+}
+
+type mark struct{ table, lane int }
+
+func (m *marks) get(t *schema.Table, lane int) uint32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.at[mark{t.Number, lane}]
+}
+
+func (m *marks) set(t *schema.Table, lane int, page uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at[mark{t.Number, lane}] = page
+}
 
 const backlogQuery = `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(noted)), 0)::float8 * 1000,
 	pg_total_relation_size('%[1]s'), coalesce(bool_or(k1 IS NULL), false),
@@ -70,22 +96,50 @@ func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64,
 // takeBytes is about how many bytes of rows one Take reads, takeKeys the most keys that one statement asks for.
 const (
 	takeBytes = 16 << 20
-	takeKeys  = 5000
+	takeKeys  = 20000
 )
 
-// Take reads entries in one statement, and then, with one later snapshot, the rows of their keys and of want.Also.
+// reading begins the transaction of a Take: one snapshot for entries and rows. The record is read from a page on, and rows are
+// looked up one by one in the order of their keys, which touches each page of index and table once: no plan that reads the
+// whole of either is wanted, however small the server believes it to be.
+const reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off"
+
+// lookups, in a transaction, forbids the plans that read a table to find a few of its rows.
+const lookups = "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+
+// begin begins it. A key of a type that the product has not got itself may have no index that our comparison can use: then
+// the server plans as it likes.
+func (r *receipt) begin(ctx context.Context) error {
+	if builtin(r.want.Shape) {
+		return r.lease.exec(ctx, reading+lookups)
+	}
+	return r.lease.exec(ctx, reading)
+}
+
+// builtin reports whether every column of the key is of one of the product's own types.
+func builtin(s schema.Shape) bool {
+	return !slices.ContainsFunc(s.Key, func(k int) bool {
+		_, known := kinds[plain(s.Columns[k].Column.Type.Raw)]
+		return !known
+	})
+}
+
+// Take reads entries, sorted by key, and in the same snapshot the rows of their keys and of want.Also.
 func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
 	l, err := r.db.worker(ctx)
 	if err != nil {
 		return nil, err
 	}
-	got := &receipt{lease: l, want: want}
+	got := &receipt{lease: l, want: want, marks: r.marks}
 	first, read := keys.Len(), 0
-	places, err := got.entries(ctx, r.db, keys)
-	if err == nil && keys.Len() > first {
+	err = got.begin(ctx)
+	if err == nil {
+		err = got.entries(ctx, r.db, keys)
+	}
+	if err == nil {
 		read, err = got.images(ctx, keys, first, images)
 	}
-	got.keep(places, read)
+	got.keep(read)
 	keys.Truncate(first + read)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take entries of %s: %w", want.Table.Name, err), got.Close())
@@ -93,12 +147,10 @@ func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 	return got, nil
 }
 
-// images appends the rows of the keys from first on as they are in one snapshot, a part of them at a time, until they are read
-// or large enough, and returns for how many keys that is.
+// images appends the rows of the keys from first on, a part of them at a time, until they are read or large enough, returns
+// for how many keys that is, and ends the transaction.
 func (r *receipt) images(ctx context.Context, keys *row.Batch, first int, images *row.Batch) (read int, err error) {
-	const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 	before, total := images.Size(), keys.Len()-first
-	err = r.lease.exec(ctx, begin)
 	for part := 64; err == nil && read < total && images.Size()-before < takeBytes; {
 		part = min(part, total-read)
 		err = r.part(ctx, keys, first+read, part, images, before+2*takeBytes)
@@ -108,7 +160,7 @@ func (r *receipt) images(ctx context.Context, keys *row.Batch, first int, images
 		case errors.Is(err, errLarge):
 			part = 1
 			if err = r.change(ctx); err == nil {
-				err = r.lease.exec(ctx, begin)
+				err = r.begin(ctx)
 			}
 		case err == nil:
 			read += part
@@ -136,10 +188,7 @@ func (r *receipt) part(ctx context.Context, keys *row.Batch, from, n int, images
 			}
 		}
 	}
-	c, err := r.lease.db.cursor(r.lease.session, driver.Query{Table: r.want.Table, Shape: r.want.Shape, Keys: some})
-	if err != nil {
-		return err
-	}
+	c := r.rows(some)
 	defer c.finish()
 	if n == 1 {
 		most = math.MaxInt
@@ -155,6 +204,45 @@ func (r *receipt) part(ctx context.Context, keys *row.Batch, from, n int, images
 	return errLarge
 }
 
+// rows opens a cursor on the rows of these keys, which come in the keys' order. It differs from a Query with keys in that
+// each key is there once.
+func (r *receipt) rows(keys *row.Batch) *cursor {
+	shape := r.want.Shape
+	c := &cursor{session: r.lease.session, table: r.want.Table.Name, codecs: r.lease.db.codecs(shape)}
+	names := make([]string, shape.Width())
+	for i, column := range shape.Columns {
+		names[i] = "t." + quote(column.Column.Name)
+	}
+	var q query
+	columns, types := keyColumns(shape, "t."), keyTypes(shape)
+	arrays, texts, values, match := make([]string, len(types)), make([]string, len(types)), make([]string, len(types)), make([]string, len(types))
+	for i, at := range shape.Key {
+		texts[i] = "k" + itoa(i)
+		arrays[i] = q.param(textArray(keys, i, &c.codecs[at])) + "::text[]"
+		values[i] = "CAST(u." + texts[i] + " AS " + types[i] + ")"
+		match[i] = columns[i] + " = " + values[i]
+	}
+	if !bytewise(shape) {
+		match = append(match, sameImage(columns, strings.Join(values, ", ")))
+	}
+	sql := "SELECT " + strings.Join(names, ", ") + " FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(texts, ", ") +
+		") JOIN " + r.lease.db.dialect().from(r.want.Table) + " AS t ON " + strings.Join(match, " AND ")
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.rows = r.lease.conn.ExecParams(c.ctx, sql, q.params, nil, nil, formats(c.codecs))
+	return c
+}
+
+// bytewise reports whether every column of the key is of a type whose equal values are equal bytes, whatever the column is.
+func bytewise(s schema.Shape) bool {
+	return !slices.ContainsFunc(s.Key, func(k int) bool {
+		switch plain(s.Columns[k].Column.Type.Raw) {
+		case "smallint", "integer", "bigint", "oid", "boolean", "uuid", "bytea", "date":
+			return false
+		}
+		return true
+	})
+}
+
 // change gives the session up for another: a receipt needs no certain one.
 func (r *receipt) change(ctx context.Context) error {
 	r.lease.drop()
@@ -163,193 +251,4 @@ func (r *receipt) change(ctx context.Context) error {
 		r.lease = l
 	}
 	return err
-}
-
-// receipt is what one Take read.
-type receipt struct {
-	lease   *lease
-	want    driver.Want
-	places  []byte // ctids and xmins as the text of arrays
-	makers  []byte
-	file    string // the record's file
-	count   int
-	emptied bool
-}
-
-// entry is one line of the record: its place, its transaction, and the place of its key; -1 for the note that the table was
-// emptied.
-type entry struct {
-	place, maker string
-	key          int
-}
-
-// entries reads the record and adds each key once, those of want.Also after them.
-func (r *receipt) entries(ctx context.Context, db *database, keys *row.Batch) ([]entry, error) {
-	known := knownKeys{keys: keys, first: keys.Len(), at: map[string]int{}}
-	var found []entry
-	if r.want.Most > 0 {
-		shape := r.want.Shape.Keys()
-		all := db.codecs(shape)
-		sql, columns := r.sql(shape)
-		rows := r.lease.conn.ExecParams(ctx, sql, nil, nil, nil, append([]int16{0, 0, 0}, formats(all)...))
-		one := row.NewBatch(columns)
-		var failed error
-		for rows.NextRow() {
-			if failed == nil {
-				var e entry
-				e, failed = r.entry(rows.Values(), all, one, &known)
-				found = append(found, e)
-			}
-		}
-		if _, err := rows.Close(); err != nil || failed != nil {
-			return nil, errors.Join(r.lease.explain(ctx, err), failed)
-		}
-	}
-	if r.want.Also == nil {
-		return found, nil
-	}
-	for i := range r.want.Also.Len() {
-		if _, err := known.add(r.want.Also.Row(i)); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-// knownKeys are the keys of a batch from first on, with their places from there.
-type knownKeys struct {
-	keys  *row.Batch
-	first int
-	at    map[string]int
-}
-
-func (k *knownKeys) add(run []byte) (int, error) {
-	if at, ok := k.at[string(run)]; ok {
-		return at, nil
-	}
-	at := k.keys.Len() - k.first
-	k.at[string(run)] = at
-	return at, k.keys.AppendRow(run)
-}
-
-// entry takes one line of the record: its place, its transaction, the record's file, and the key.
-func (r *receipt) entry(fields [][]byte, all []codec, one *row.Batch, known *knownKeys) (entry, error) {
-	e := entry{place: string(fields[0]), maker: string(fields[1]), key: -1}
-	r.file = string(fields[2])
-	if fields[3] == nil {
-		return e, nil
-	}
-	one.Reset()
-	err := appendRow(one, all, fields[3:])
-	if err == nil {
-		e.key, err = known.add(one.Row(0))
-	}
-	return e, err
-}
-
-// keep makes the receipt stand for the entries of the first keys, and for notes that the table was emptied.
-func (r *receipt) keep(found []entry, keys int) {
-	r.places, r.makers = []byte{'{'}, []byte{'{'}
-	for _, e := range found {
-		if e.key >= keys {
-			continue
-		}
-		if r.count > 0 {
-			r.places, r.makers = append(r.places, ','), append(r.makers, ',')
-		}
-		r.places = append(append(append(r.places, '"'), e.place...), '"')
-		r.makers = append(r.makers, e.maker...)
-		r.count++
-		r.emptied = r.emptied || e.key < 0
-	}
-	r.places, r.makers = append(r.places, '}'), append(r.makers, '}')
-}
-
-// sql plans the reading of entries; a lane's are those whose key hashes to it. The note that the table was emptied belongs
-// to lane 0.
-func (r *receipt) sql(shape schema.Shape) (string, int) {
-	names, hashes := make([]string, shape.Width()), make([]string, shape.Width())
-	for i, c := range shape.Columns {
-		names[i] = "k" + itoa(i+1)
-		hashes[i] = "hashtext(" + names[i] + "::text)"
-		switch plain(c.Column.Type.Raw) {
-		case "numeric":
-			hashes[i] = "hash_numeric(" + names[i] + ")"
-		case "bpchar":
-			hashes[i] = "hashbpchar(" + names[i] + ")"
-		}
-	}
-	name := record(r.want.Table)
-	sql := "SELECT ctid, xmin, pg_relation_filenode('" + name + "'), " + strings.Join(names, ", ") + " FROM " + name
-	if r.want.Lanes > 1 {
-		sql += fmt.Sprintf(" WHERE coalesce(((%s)::bigint & 2147483647) %% %d, 0) = %d",
-			strings.Join(hashes, " # "), r.want.Lanes, r.want.Lane)
-	}
-	return sql + " LIMIT " + itoa(r.want.Most), len(names)
-}
-
-// Entries is how many entries the receipt covers.
-func (r *receipt) Entries() int { return r.count }
-
-// Emptied reports whether one notes that the table was emptied.
-func (r *receipt) Emptied() bool { return r.emptied }
-
-// Durable waits for the source's disk.
-func (r *receipt) Durable(ctx context.Context) error {
-	if r.lease.held == nil {
-		return errors.New("durable: the receipt is closed")
-	}
-	return r.lease.durable(ctx)
-}
-
-// Forget removes exactly the entries and writes the number.
-func (r *receipt) Forget(ctx context.Context, number int64) error {
-	if r.lease.held == nil {
-		return errors.New("forget: the receipt is closed")
-	}
-	err := r.forget(ctx, number)
-	if err != nil {
-		r.lease.rollback(ctx)
-		return fmt.Errorf("forget batch %d of %s: %w", number, r.want.Table.Name, err)
-	}
-	return nil
-}
-
-func (r *receipt) forget(ctx context.Context, number int64) error {
-	t := r.want.Table
-	if err := r.lease.exec(ctx, "BEGIN"); err != nil {
-		return err
-	}
-	if r.count > 0 {
-		sql := `DELETE FROM ` + record(t) + ` AS r USING unnest($1::tid[], $2::xid[]) AS u(place, maker)
-			WHERE r.ctid = u.place AND r.xmin = u.maker AND pg_relation_filenode('` + record(t) + `') = $3::oid`
-		got, err := r.lease.query(ctx, sql, string(r.places), string(r.makers), r.file)
-		if err != nil {
-			return err
-		}
-		if n := got.CommandTag.RowsAffected(); n != int64(r.count) {
-			return &failure{class: driver.Transient, err: fmt.Errorf("%d of %d entries are where they were read; take them again", n, r.count)}
-		}
-	}
-	const lane = `INSERT INTO whimbrel_source.lane (table_no, lane, number) VALUES ($1, $2, $3)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = EXCLUDED.number WHERE lane.number <= EXCLUDED.number`
-	got, err := r.lease.query(ctx, lane, itoa(t.Number), itoa(r.want.Lane), i64(number))
-	if err != nil {
-		return err
-	}
-	if got.CommandTag.RowsAffected() != 1 {
-		return errors.New("a later batch has been forgotten already")
-	}
-	if err := r.lease.commit(ctx); err != nil {
-		return err
-	}
-	r.count, r.emptied = 0, false
-	return nil
-}
-
-// Close gives the session back.
-func (r *receipt) Close() error {
-	r.lease.rollback(context.Background())
-	r.lease.release()
-	return nil
 }
