@@ -19,89 +19,193 @@ type probe struct {
 	longs  string // Longest: the length
 }
 
-// probes lists what to look for in a table.
-func probes(t *schema.Table) (all []probe) {
-	for _, c := range t.Columns {
-		q := quote(c.Name)
-		add := func(what driver.FactKind, where string) {
-			all = append(all, probe{column: c.Name, what: what, where: where})
-		}
-		word := baseWord(c.Type.Raw)
-		switch c.Type.Kind {
-		case row.Text, row.JSON:
-			if len(c.Type.Values) > 0 {
-				if !c.Type.Set {
-					add(driver.BadEnum, q+"+0 = 0")
-				}
-				continue
-			}
-			all = append(all, probe{column: c.Name, what: driver.Longest, longs: "OCTET_LENGTH(CONVERT(" + q + " USING utf8mb4))"})
-			add(driver.NulInText, "LOCATE(CHAR(0 USING utf8mb4), "+q+") > 0")
-			if strings.HasPrefix(c.Type.Charset, "utf8") {
-				raw := "CAST(" + q + " AS BINARY)"
-				add(driver.BadText, "CAST(CONVERT("+raw+" USING "+c.Type.Charset+") AS BINARY) <> "+raw)
-			}
-			if c.Type.Kind == row.JSON && word != "json" {
-				add(driver.NotJSON, "NOT JSON_VALID("+q+")")
-			}
-		case row.Bytes:
-			all = append(all, probe{column: c.Name, what: driver.Longest, longs: "OCTET_LENGTH(" + q + ")"})
-		case row.Date, row.Timestamp, row.Instant:
-			add(driver.ZeroDate, "(MONTH("+q+") = 0 OR DAYOFMONTH("+q+") = 0)")
-			if word != "timestamp" {
-				add(driver.BeforeYear1, "(YEAR("+q+") = 0 AND MONTH("+q+") > 0 AND DAYOFMONTH("+q+") > 0)")
-			}
-		case row.Duration:
-			add(driver.BeyondHours, "("+q+" < '00:00:00' OR "+q+" >= '24:00:00')")
-		}
-	}
-	return all
+// survey is what is asked about one table. Nearly every table is calm: no row has any of the values looked for. So the first
+// reading asks for lengths, and for a row that is not calm by conditions that cost little; only where there is one, a second
+// asks what it is. A condition on a NULL is NULL, and no row is restless for that.
+type survey struct {
+	lengths  []probe
+	counts   []probe
+	restless []string          // conditions, one of which holds in every row that a count is for
+	texts    map[string]string // the columns of each character set and collation that hold text, as a list
+	order    []string
 }
 
-// Survey counts everything in one scan, without locks, and then fetches a key for each thing found.
-func (d *database) Survey(ctx context.Context, t *schema.Table) ([]driver.Fact, error) {
-	all := probes(t)
-	if len(all) == 0 {
-		return nil, nil
+func surveyOf(t *schema.Table, binary string) *survey {
+	v := &survey{texts: map[string]string{}}
+	for _, c := range t.Columns {
+		v.column(c)
 	}
-	columns := make([]string, len(all))
-	for i, p := range all {
-		if columns[i] = "COALESCE(SUM(" + p.where + "), 0)"; p.longs != "" {
-			columns[i] = "COALESCE(MAX(" + p.longs + "), 0)"
+	for _, collation := range v.order {
+		v.restless = append(v.restless, restlessText(v.texts[collation], collation, binary))
+	}
+	return v
+}
+
+func (v *survey) column(c *schema.Column) {
+	q := quote(c.Name)
+	count := func(what driver.FactKind, where string) {
+		v.counts = append(v.counts, probe{column: c.Name, what: what, where: where})
+	}
+	word := baseWord(c.Type.Raw)
+	switch c.Type.Kind {
+	case row.Text, row.JSON:
+		v.text(c, word)
+	case row.Bytes:
+		v.long(c, "OCTET_LENGTH("+q+")")
+	case row.Date, row.Timestamp, row.Instant:
+		count(driver.ZeroDate, "(MONTH("+q+") = 0 OR DAYOFMONTH("+q+") = 0)")
+		v.restless = append(v.restless, "MONTH("+q+") * DAYOFMONTH("+q+") = 0")
+		if word != "timestamp" {
+			const before = " < '0001-01-01'"
+			count(driver.BeforeYear1, "("+q+before+" AND MONTH("+q+") > 0 AND DAYOFMONTH("+q+") > 0)")
+			v.restless = append(v.restless, q+before)
 		}
+	case row.Duration:
+		beyond := "(" + q + " < '00:00:00' OR " + q + " >= '24:00:00')"
+		count(driver.BeyondHours, beyond)
+		v.restless = append(v.restless, beyond)
+	}
+}
+
+// text asks about a column of text. Those whose zero byte is their NUL, and that have one collation, are looked at together.
+func (v *survey) text(c *schema.Column, word string) {
+	q := quote(c.Name)
+	count := func(what driver.FactKind, where string) {
+		v.counts = append(v.counts, probe{column: c.Name, what: what, where: where})
+	}
+	if len(c.Type.Values) > 0 {
+		if !c.Type.Set {
+			count(driver.BadEnum, q+"+0 = 0")
+			v.restless = append(v.restless, q+"+0 = 0")
+		}
+		return
+	}
+	unicode := strings.HasPrefix(c.Type.Charset, "utf8")
+	if unicode || c.Type.Charset == "ascii" {
+		v.long(c, "OCTET_LENGTH("+q+")")
+	} else {
+		v.long(c, "OCTET_LENGTH(CONVERT("+q+" USING utf8mb4))")
+	}
+	holds := "LOCATE(CHAR(0 USING utf8mb4), " + q + ") > 0"
+	count(driver.NulInText, holds)
+	if unicode {
+		raw := "CAST(" + q + " AS BINARY)"
+		count(driver.BadText, "CAST(CONVERT("+raw+" USING "+c.Type.Charset+") AS BINARY) <> "+raw)
+	}
+	if c.Type.Kind == row.JSON && word != "json" {
+		count(driver.NotJSON, "NOT JSON_VALID("+q+")")
+		v.restless = append(v.restless, "NOT JSON_VALID("+q+")")
+	}
+	if !unicode && c.Type.Charset != "latin1" && c.Type.Charset != "ascii" || c.Type.Collation == "" {
+		v.restless = append(v.restless, holds)
+		if unicode {
+			v.restless = append(v.restless, restlessText(q, c.Type.Charset, ""))
+		}
+		return
+	}
+	if v.texts[c.Type.Collation] == "" {
+		v.order = append(v.order, c.Type.Collation)
+		v.texts[c.Type.Collation] = q
+		return
+	}
+	v.texts[c.Type.Collation] += ", " + q
+}
+
+// long asks for the longest value of the column.
+func (v *survey) long(c *schema.Column, length string) {
+	v.lengths = append(v.lengths, probe{column: c.Name, what: driver.Longest, longs: length})
+}
+
+// restlessText holds for a row in which one of the columns has a zero byte or bytes that are no text of the character set:
+// put together, with a dot between them, they change when they are taken for bytes and then for text. They are NULL where
+// they are too long to be put together.
+func restlessText(columns, collation, binary string) string {
+	all := "CONCAT_WS('.', " + columns + ")"
+	charset, _, _ := strings.Cut(collation, "_")
+	raw := "REPLACE(CAST(" + all + " AS BINARY), x'00', '?')"
+	same := ""
+	switch {
+	case !strings.HasPrefix(charset, "utf8"):
+		return "COALESCE(LOCATE(x'00', CAST(" + all + " AS BINARY)), 1) > 0"
+	case charset == "utf8mb4" && binary != "":
+		same = "CONVERT(" + raw + " USING utf8mb4) = " + all + " COLLATE " + binary
+	default:
+		same = "CAST(CONVERT(" + raw + " USING " + charset + ") AS BINARY) = CAST(" + all + " AS BINARY)"
+	}
+	return "NOT COALESCE(" + same + ", 0)"
+}
+
+// Survey reads the table once, without locks, and a second time where not all of it is calm; then it fetches a key for each
+// thing found.
+func (d *database) Survey(ctx context.Context, t *schema.Table) ([]driver.Fact, error) {
+	v := surveyOf(t, d.version.binaryCollation())
+	if len(v.lengths)+len(v.counts) == 0 {
+		return nil, nil
 	}
 	var facts []driver.Fact
 	err := d.work.with(ctx, func(s *session) error {
-		line, err := s.row(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+d.dialect.name(t.Name))
+		restless := "FALSE"
+		if len(v.restless) > 0 {
+			restless = strings.Join(v.restless, " OR ")
+		}
+		found, err := d.answer(ctx, s, t, v.lengths, "COALESCE(SUM("+restless+"), 0)", "")
 		if err != nil {
 			return err
 		}
-		for i, p := range all {
-			n, _ := strconv.ParseInt(line[i], 10, 64)
-			if n == 0 {
-				continue
-			}
-			f := driver.Fact{Column: p.column, What: p.what, Count: n}
-			where := p.where
-			if p.longs != "" {
-				f.Count, f.Value = 1, n
-				where = p.longs + " = " + line[i]
-				if n < 1<<20 { // not worth another scan
-					facts = append(facts, f)
-					continue
-				}
-			}
-			if f.Sample, err = d.sample(ctx, s, t, where); err != nil {
-				return err
-			}
-			facts = append(facts, f)
+		facts = found.facts
+		if found.first == "0" {
+			return nil
 		}
-		return nil
+		found, err = d.answer(ctx, s, t, v.counts, "0", " WHERE "+restless)
+		facts = append(facts, found.facts...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("survey %s: %w", t.Name, err)
 	}
 	return facts, nil
+}
+
+// answers is what one reading brought.
+type answers struct {
+	first string
+	facts []driver.Fact
+}
+
+// answer asks probes, and something before them, in one reading.
+func (d *database) answer(ctx context.Context, s *session, t *schema.Table, probes []probe, first, condition string) (answers, error) {
+	columns := []string{first}
+	for _, p := range probes {
+		if p.longs != "" {
+			columns = append(columns, "COALESCE(MAX("+p.longs+"), 0)")
+		} else {
+			columns = append(columns, "COALESCE(SUM("+p.where+"), 0)")
+		}
+	}
+	line, err := s.row(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+d.dialect.name(t.Name)+condition)
+	if err != nil {
+		return answers{}, err
+	}
+	found := answers{first: line[0]}
+	for i, p := range probes {
+		n, _ := strconv.ParseInt(line[1+i], 10, 64)
+		if n == 0 {
+			continue
+		}
+		f := driver.Fact{Column: p.column, What: p.what, Count: n}
+		where := p.where
+		if p.longs != "" {
+			f.Count, f.Value = 1, n
+			where = p.longs + " = " + line[1+i]
+		}
+		if p.longs == "" || n >= 1<<20 { // else it is not worth another reading
+			if f.Sample, err = d.sample(ctx, s, t, where); err != nil {
+				return answers{}, err
+			}
+		}
+		found.facts = append(found.facts, f)
+	}
+	return found, nil
 }
 
 func (d *database) sample(ctx context.Context, s *session, t *schema.Table, where string) (string, error) {
