@@ -40,7 +40,7 @@ func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
 	if len(tables) == 0 {
 		return nil
 	}
-	if err := (guard{m.db}).Shut(ctx, tables[0]); err != nil {
+	if err := guard(m).Shut(ctx, tables[0]); err != nil {
 		return err
 	}
 	l, err := m.db.keeper(ctx)
@@ -81,13 +81,26 @@ func (m many) OpenAll(ctx context.Context, tables []*schema.Table) error {
 	if err == nil {
 		err = l.commit(ctx)
 	}
+	guarded := false
 	if err == nil {
+		guarded, err = l.guards(ctx)
+	}
+	if err == nil && !guarded {
 		err = l.dropGuard(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("open %d tables: %w", len(tables), err)
 	}
+	if guarded {
+		return nil
+	}
 	return l.dropSchema(ctx, targetSchema)
+}
+
+// guards reports whether some table is guarded still, without a look at each.
+func (s *session) guards(ctx context.Context) (bool, error) {
+	r, err := s.query(ctx, "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = to_regproc('whimbrel_target.guard'))")
+	return err == nil && yes(r.Rows[0][0]), err
 }
 
 // Fingerprints runs the query of one fingerprint for each of the tables, on the server.
