@@ -110,17 +110,15 @@ func (s *session) removeKeys(t *schema.Table, columns []column, keys *row.Batch)
 }
 
 func (s *session) writeImages(d driver.Delta, columns []column, displaced *displacedRows) error {
-	st, _, err := s.conn.Prepare(insertInto(d.Table, columns, "INSERT OR REPLACE"))
+	w, err := s.inserter(d.Table, columns, replacing)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer w.close()
 	s.conn.PreUpdateHook(displaced.note)
 	defer s.conn.PreUpdateHook(nil)
-	for i := range d.Images.Len() {
-		if err := s.insertRow(st, d.Images, i, columns); err != nil {
-			return placed(err, d.Table, d.Shape, d.Images, i)
-		}
+	if at, err := w.write(d.Images); err != nil {
+		return placed(err, d.Shape, d.Images, at)
 	}
 	return nil
 }

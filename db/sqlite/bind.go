@@ -33,8 +33,8 @@ func (c *column) bind(st *sqlite3.Stmt, i int, cell []byte) error {
 		}
 		return st.BindInt64(i, n)
 	case row.Decimal:
-		if c.affinity != affinityBlob && significant(cell) > exactDigits {
-			return c.bindLong(st, i, cell)
+		if c.affinity != affinityBlob {
+			return c.bindDecimal(st, i, cell)
 		}
 	case row.Float32, row.Float64:
 		return c.bindFloat(st, i, cell)
@@ -68,6 +68,53 @@ func (c *column) bindFloat(st *sqlite3.Stmt, i int, cell []byte) error {
 		}
 	}
 	return st.BindFloat(i, f)
+}
+
+// bindDecimal gives a decimal to a numeric column as the number that the column would make of its text: an integer where there
+// is nothing but zeros after the point, else the nearest float.
+func (c *column) bindDecimal(st *sqlite3.Stmt, i int, cell []byte) error {
+	if significant(cell) > exactDigits {
+		return c.bindLong(st, i, cell)
+	}
+	units, digits, ok := cutUnits(cell)
+	switch {
+	case !ok:
+		return st.BindText(i, textOf(cell)) // NaN, an infinity, or a number of very many zeros
+	case digits == 0:
+		return st.BindInt64(i, units)
+	}
+	return st.BindFloat(i, float64(units)/powers[digits]) // both are exact, so that the quotient is the nearest float
+}
+
+// cutUnits reads a plain decimal as a whole number and how many of its digits stand behind the point, without the zeros at the
+// end of the fraction; false for more than 18 digits, or more behind the point than powers has, or anything else.
+func cutUnits(cell []byte) (units int64, digits int, ok bool) {
+	point := bytes.IndexByte(cell, '.')
+	if point >= 0 {
+		for cell[len(cell)-1] == '0' {
+			cell = cell[:len(cell)-1]
+		}
+		digits = len(cell) - 1 - point
+	}
+	if len(cell) == 0 || len(cell) > 18 || digits >= len(powers) {
+		return 0, 0, false
+	}
+	rest := cell
+	if rest[0] == '-' {
+		rest = rest[1:]
+	}
+	for at, d := range rest {
+		switch {
+		case d >= '0' && d <= '9':
+			units = units*10 + int64(d-'0')
+		case d != '.' || len(cell)-len(rest)+at != point:
+			return 0, 0, false
+		}
+	}
+	if cell[0] == '-' {
+		units = -units
+	}
+	return units, digits, len(rest) > 0
 }
 
 // bindLong gives a decimal of more than 15 digits to a numeric column: as an integer or a float, if one of them is exactly this

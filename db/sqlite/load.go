@@ -9,7 +9,6 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
-	"github.com/whimbrel/whimbrel/schema"
 )
 
 type loader struct{ d *database }
@@ -26,7 +25,7 @@ func (l loader) Load(ctx context.Context, in driver.Intake) (driver.Load, error)
 		l.d.done()
 		return nil, fmt.Errorf("load %s: %w", in.Table.Name, err)
 	}
-	ld := &load{d: l.d, s: s, in: in, columns: columnsOf(in.Shape)}
+	ld := &load{d: l.d, s: s, in: in}
 	if err = l.d.begin(ctx, s, lockWait); err == nil {
 		err = ld.open()
 	}
@@ -43,10 +42,10 @@ type load struct {
 	d       *database
 	s       *session
 	in      driver.Intake
-	columns []column
-	st      *sqlite3.Stmt
+	rows    *inserter
 	before  int64 // the session's count of changed rows when the first row was to come
 	written int64
+	broken  bool // a row was refused: some of its batch may be there, so nothing is committed
 }
 
 // open writes fence and ledger line and makes ready for the rows.
@@ -62,17 +61,9 @@ func (l *load) open() error {
 	if err != nil {
 		return err
 	}
-	l.st, _, err = l.s.conn.Prepare(insertInto(l.in.Table, l.columns, "INSERT"))
 	l.before = l.s.conn.TotalChanges()
+	l.rows, err = l.s.inserter(l.in.Table, columnsOf(l.in.Shape), refusing)
 	return err
-}
-
-func insertInto(t *schema.Table, columns []column, verb string) string {
-	values := marks(1, len(columns))
-	if len(columns) == 1 {
-		values = "(" + values + ")"
-	}
-	return verb + " INTO " + quote(t.Name.Name) + " (" + nameList(columns) + ") VALUES " + values
 }
 
 // Write inserts the rows of a batch.
@@ -84,55 +75,12 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 		return fmt.Errorf("load %s: %w", l.in.Table.Name, err)
 	}
 	defer l.s.rest()
-	for i := range b.Len() {
-		if err := l.s.insertRow(l.st, b, i, l.columns); err != nil {
-			return fmt.Errorf("load %s: %w", l.in.Table.Name, because(ctx, placed(err, l.in.Table, l.in.Shape, b, i)))
-		}
+	if at, err := l.rows.write(b); err != nil {
+		l.broken = true
+		return fmt.Errorf("load %s: %w", l.in.Table.Name, because(ctx, placed(err, l.in.Shape, b, at)))
 	}
 	l.written += int64(b.Len())
 	return nil
-}
-
-// insertRow binds and runs one row. NULL for a column that forbids it is refused here, because REPLACE would write the
-// column's default instead.
-func (s *session) insertRow(st *sqlite3.Stmt, b *row.Batch, i int, columns []column) error {
-	huge := false
-	for n := range columns {
-		c := &columns[n]
-		cell := b.Cell(i, n)
-		if cell == nil && !c.null {
-			return c.refuse("is NULL and does not allow it")
-		}
-		if len(cell) > hugeValue {
-			s.spent, huge = true, true
-		}
-		if err := c.bind(st, n+1, cell); err != nil {
-			return err
-		}
-	}
-	if err := st.Exec(); err != nil || !huge {
-		return err
-	}
-	return st.ClearBindings() // a connection's memory holds three such values, and not one more of the row before
-}
-
-// placed names the key of the row that was refused.
-func placed(err error, t *schema.Table, s schema.Shape, b *row.Batch, i int) error {
-	if len(s.Key) == 0 {
-		return err
-	}
-	key := ""
-	for n, k := range s.Key {
-		if n > 0 {
-			key += ", "
-		}
-		if cell := b.Cell(i, k); cell == nil {
-			key += "NULL"
-		} else {
-			key += string(cell[:min(len(cell), 100)])
-		}
-	}
-	return fmt.Errorf("key %s: %w", key, err)
 }
 
 // Commit writes the number of rows into the ledger line and makes both last.
@@ -145,6 +93,9 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("commit %s: %w", l.in.Table.Name, err)
 	}
 	defer l.s.rest()
+	if l.broken {
+		return 0, fmt.Errorf("commit %s: a row of it was refused", l.in.Table.Name)
+	}
 	rows := l.s.conn.TotalChanges() - l.before
 	if rows != l.written {
 		return 0, fmt.Errorf("commit %s: %d rows were written and SQLite counted %d", l.in.Table.Name, l.written, rows)
