@@ -1,5 +1,5 @@
-# Targets: build, demo, test, lint, fmt, bench, bench-peers, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench bench-peers fuzz install-servers clean
+# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, fuzz, install-servers. See CONTRIBUTING.md.
+.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers fuzz install-servers clean
 
 GO ?= go
 
@@ -35,6 +35,10 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bench: build
 	$(GO) -C bench/yardstick build -o ../../bin/yardstick .
 	$(GO) test -run NONE -bench Table -benchtime 1x -timeout 12h ./bench
+
+# What each run of the benchmark in BENCH_RESULTS came to, run beside run.
+bench-compare:
+	@$(GO) test -run NONE -bench Compare -benchtime 1x ./bench | grep '^|'
 
 # The other tools, where the system has packages of them. What is missing is a line "not installed" in the table.
 bench-peers:

@@ -4,7 +4,10 @@
 //	BENCH_CASES    which works, as patterns apart by blanks (load/* replay/wide); without it all
 //	BENCH_ROUNDS   how often each contestant runs, in turn (5)
 //	BENCH_SCALE    of the data (1: 2,000,000 rows of line and 300,000 of wide; 0.1 for a try)
-//	BENCH_RESULTS  the file to which each run's figures are added as a line of JSON (bench/results/results.jsonl)
+//	BENCH_RESULTS  the file to which each run's figures are added as a line of JSON (bench/results/results.jsonl);
+//	               make bench-compare prints what each run of the benchmark in it came to
+//	BENCH_MOVE     a line of configuration for every move, such as sessions: {source: 2, target: 2}
+//	BENCH_PROGRAM  another whimbrel than bin/whimbrel
 //
 // table_test.go says how figures are judged, measure_test.go what is measured, database_test.go which servers there are,
 // program_test.go how the program is watched. Each other file has the works of one kind, beginning with what they are.
@@ -44,6 +47,14 @@ var works = []struct {
 	{"small/sakila", small("sakila", "postgres", "sakila/postgres-sakila-schema.sql", "sakila/postgres-sakila-insert-data-using-copy.sql")},
 	{"small/chinook", small("chinook", "postgres", "chinook/Chinook_PostgreSql.sql")},
 	{"small/chinook-mariadb", small("chinook", "mariadb", "chinook/Chinook_MySql.sql")},
+	{"capture/bulk", captureBulk},
+	{"capture/single", captureSingle},
+	{"capture/bytes", captureBytes},
+	{"capture/mariadb", captureMariaDB},
+	{"replay/postgres-postgres", replayWide("postgres", "postgres")},
+	{"replay/mariadb-postgres", replayWide("mariadb", "postgres")},
+	{"replay/mariadb-mariadb", replayWide("mariadb", "mariadb")},
+	{"replay/unique", replayUnique},
 	{"verify/postgres-postgres", verify("postgres", "postgres")},
 	{"verify/mariadb-postgres", verify("mariadb", "postgres")},
 	{"verify/mariadb-mariadb", verify("mariadb", "mariadb")},
@@ -100,10 +111,15 @@ func setting(b testing.TB, name string, usual float64) float64 {
 	return n
 }
 
+// resultsFile is where the figures of all runs are.
+func resultsFile() string {
+	return cmp.Or(os.Getenv("BENCH_RESULTS"), filepath.Join("results", "results.jsonl"))
+}
+
 // openResults opens the file of the run's figures.
 func openResults(b testing.TB, g *grounds) *results {
 	b.Helper()
-	name := cmp.Or(os.Getenv("BENCH_RESULTS"), filepath.Join("results", "results.jsonl"))
+	name := resultsFile()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		b.Fatal(err)
 	}

@@ -43,6 +43,7 @@ type grounds struct {
 	yardstick string
 	servers   map[string]*testserver.Server
 	sources   map[string]database // with both tables, filled
+	banks     banks               // for what capture costs
 }
 
 func newGrounds(b testing.TB, scale float64) *grounds {
@@ -50,6 +51,9 @@ func newGrounds(b testing.TB, scale float64) *grounds {
 	g := &grounds{b: b, dir: b.TempDir(), scale: scale, servers: map[string]*testserver.Server{}, sources: map[string]database{}}
 	for name, path := range map[string]*string{"whimbrel": &g.program, "yardstick": &g.yardstick} {
 		full, err := filepath.Abs("../bin/" + name)
+		if other := os.Getenv("BENCH_PROGRAM"); other != "" && name == "whimbrel" {
+			full, err = filepath.Abs(other)
+		}
 		if err == nil {
 			_, err = os.Stat(full)
 		}

@@ -26,7 +26,7 @@ type move struct {
 func (g *grounds) newMove(b testing.TB, from, to database, lines ...string) *move {
 	b.Helper()
 	m := &move{program: g.program, dir: b.TempDir(), servers: servers(from, to)}
-	text := fmt.Sprintf("source: {url: %q}\ntarget: {url: %q}\n%s\n", from.url, to.url, strings.Join(lines, "\n"))
+	text := fmt.Sprintf("source: {url: %q}\ntarget: {url: %q}\n%s\n%s\n", from.url, to.url, strings.Join(lines, "\n"), os.Getenv("BENCH_MOVE"))
 	if err := os.WriteFile(filepath.Join(m.dir, "whimbrel.yaml"), []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

@@ -19,13 +19,15 @@ type work struct {
 	figures     []figure
 	// derive, where it is not nil, adds quantities that come from several contestants' samples of one round.
 	derive func(round map[string]sample)
+	// times says that so many turns are a round: what is short needs more of them. 0 is 1.
+	times int
 }
 
 // contestant does the work once, from its own preparation, which is not counted, to the check of what it did.
 type contestant struct {
 	name    string
-	missing string // why it can not take part; empty when it can
-	run     func(b testing.TB) (outcome, error)
+	missing string                              // why it can not take part; empty when it can
+	run     func(b testing.TB) (outcome, error) // nil for one whose samples are derived
 }
 
 // outcome is what one run took, and what a reader of the results may want to know beside the figures.
@@ -123,11 +125,11 @@ func (j judged) String() string {
 func (w *work) measure(b testing.TB, rounds int, log *results) map[string][]sample {
 	b.Helper()
 	samples := map[string][]sample{}
-	for round := range rounds {
+	for round := range rounds * max(w.times, 1) {
 		these := map[string]sample{}
 		for i := range w.contestants {
 			c := &w.contestants[i]
-			if c.missing != "" {
+			if c.missing != "" || c.run == nil {
 				continue
 			}
 			o, err := c.run(b)
@@ -227,7 +229,7 @@ func printTable(to io.Writer, rows []row, scale float64, rounds int) {
 		fmt.Fprintf(to, "| %s | %s | %s | %s | %s | %s |\n", cmpOr(r.title, r.name), show(all[ours], absent[ours]), show(all[plain], absent[plain]),
 			strings.Join(others, "; "), strings.Join(texts, "; "), r.verdict(figures))
 	}
-	fmt.Fprintln(to)
+	fmt.Fprintln(to, "\n(scaled): not run here; measured elsewhere beside the same yardstick, whose wall time of each round is multiplied accordingly.")
 }
 
 // show writes a contestant's cell.

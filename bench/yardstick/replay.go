@@ -19,7 +19,11 @@ func replay(ctx context.Context, from, to string, batch int64) error {
 	if err != nil {
 		return err
 	}
-	write, done, err := applier(ctx, to, list)
+	format := "text"
+	if product(from) == "postgres" {
+		format = "binary"
+	}
+	write, done, err := applier(ctx, to, format, list)
 	if err != nil {
 		return err
 	}
@@ -73,7 +77,7 @@ func changes(ctx context.Context, from, to string, list []column) (read func(que
 }
 
 // applier returns what upserts a batch.
-func applier(ctx context.Context, to string, list []column) (write func(*bytes.Buffer) error, done func(), err error) {
+func applier(ctx context.Context, to, format string, list []column) (write func(*bytes.Buffer) error, done func(), err error) {
 	var sets []string
 	for _, c := range list[1:] {
 		if product(to) == "postgres" {
@@ -84,7 +88,7 @@ func applier(ctx context.Context, to string, list []column) (write func(*bytes.B
 	}
 	set := strings.Join(sets, ", ")
 	if product(to) == "postgres" {
-		return postgresApplier(ctx, to, set)
+		return postgresApplier(ctx, to, format, set)
 	}
 	db, err := open(to)
 	if err != nil {
@@ -117,7 +121,7 @@ func mariadbBatch(ctx context.Context, db *sql.DB, rows *bytes.Buffer, set strin
 	return tx.Commit()
 }
 
-func postgresApplier(ctx context.Context, to, set string) (write func(*bytes.Buffer) error, done func(), err error) {
+func postgresApplier(ctx context.Context, to, format, set string) (write func(*bytes.Buffer) error, done func(), err error) {
 	c, err := pgx.Connect(ctx, to)
 	if err != nil {
 		return nil, nil, err
@@ -131,7 +135,7 @@ func postgresApplier(ctx context.Context, to, set string) (write func(*bytes.Buf
 			return err
 		}
 		defer func() { _ = tx.Rollback(ctx) }()
-		if _, err := c.PgConn().CopyFrom(ctx, rows, "COPY stage FROM STDIN (FORMAT binary)"); err != nil {
+		if _, err := c.PgConn().CopyFrom(ctx, rows, "COPY stage FROM STDIN (FORMAT "+format+")"); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "INSERT INTO wide SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET "+set); err != nil {
