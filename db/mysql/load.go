@@ -202,43 +202,20 @@ func (k *sink) send(ctx context.Context, d *database, s *session, b *row.Batch) 
 	return err
 }
 
-// whole returns an error unless the last statement stored all rows as they were sent.
-func (k *sink) whole(ctx context.Context, s *session, b *row.Batch, stored, sent int64) error {
-	warnings, err := s.row(ctx, "SELECT @@warning_count")
-	if err != nil {
-		return err
-	}
-	if warnings[0] != "0" {
-		keys := row.NewBatch(max(len(k.shape.Key), 1))
-		k.keep(keys, b)
+// whole returns an error unless a statement stored all rows as they were sent, and the server has nothing to say.
+func (k *sink) whole(ctx context.Context, s *session, keys *keyList, stored, sent int64, warnings int) error {
+	if warnings > 0 {
 		return k.warning(ctx, s, keys)
 	}
-	return counted(stored, sent)
-}
-
-func counted(stored, sent int64) error {
 	if stored != sent {
 		return fmt.Errorf("%d rows were sent and %d stored", sent, stored)
 	}
 	return nil
 }
 
-// keep adds the keys of the rows of a batch.
-func (k *sink) keep(keys, b *row.Batch) {
-	for i := range b.Len() {
-		for _, c := range k.shape.Key {
-			if cell := b.Cell(i, c); cell == nil {
-				keys.AppendNull()
-			} else {
-				keys.Append(cell)
-			}
-		}
-	}
-}
-
 // warning makes an error of the worst warning, with the place of the value and without the value. Keys are those of the
 // statement's rows.
-func (k *sink) warning(ctx context.Context, s *session, keys *row.Batch) error {
+func (k *sink) warning(ctx context.Context, s *session, keys *keyList) error {
 	all, err := s.rows(ctx, "SHOW WARNINGS")
 	if err != nil || len(all) == 0 {
 		return fmt.Errorf("the server warned of what it did, and not why: %w", errors.Join(err, errRows))
@@ -251,9 +228,8 @@ func (k *sink) warning(ctx context.Context, s *session, keys *row.Batch) error {
 		cell.Column, cell.Why = "of a key", "has a value that another row has"
 	}
 	if at := strings.LastIndex(message, "at row "); at >= 0 {
-		if n, _ := strconv.Atoi(message[at+7:]); n >= 1 && n <= keys.Len() && len(k.shape.Key) > 0 {
-			cell.Key = keyText(keys, n-1, k.shape.Keys().Key)
-		}
+		n, _ := strconv.Atoi(message[at+7:])
+		cell.Key = keys.text(n)
 	}
 	return &warningError{uint16(code), cell}
 }
@@ -279,19 +255,9 @@ func keyText(b *row.Batch, i int, key []int) string {
 
 // insert is the way in where the server refuses LOAD DATA LOCAL: statements of about 1 MiB, or of one row.
 func (k *sink) insert(ctx context.Context, d *database, s *session, b *row.Batch) error {
-	head := "INSERT INTO " + k.name + " (" + list(k.shape.Names()) + ") VALUES "
+	head := commandHead + "INSERT INTO " + k.name + " (" + list(k.shape.Names()) + ") VALUES "
 	sql, rows := []byte(head), int64(0)
-	flush := func() error {
-		if rows == 0 {
-			return nil
-		}
-		stored, err := s.exec(ctx, string(sql))
-		if err == nil {
-			err = k.whole(ctx, s, b, stored, rows)
-		}
-		sql, rows = append(sql[:0], head...), 0
-		return err
-	}
+	var keys keyList
 	for i := range b.Len() {
 		if rows > 0 {
 			sql = append(sql, ',')
@@ -304,11 +270,42 @@ func (k *sink) insert(ctx context.Context, d *database, s *session, b *row.Batch
 			sql = appendLiteral(sql, col.Column.Type, b.Cell(i, c))
 		}
 		sql = append(sql, ')')
-		if rows++; len(sql) > 1<<20 || int64(len(sql)) > d.packet/2 {
-			if err := flush(); err != nil {
-				return err
-			}
+		keys.one(b, i, k.shape.Key)
+		rows++
+		if i+1 < b.Len() && len(sql) <= 1<<20 && int64(len(sql)) <= d.packet/2 {
+			continue
 		}
+		stored, warnings, err := s.put(ctx, sql)
+		if err == nil {
+			err = k.whole(ctx, s, &keys, stored, rows, warnings)
+		} else if classes[number(err)] == driver.BadData {
+			err = k.placed(ctx, s, &keys, err)
+		}
+		if err != nil {
+			return err
+		}
+		sql, rows = append(sql[:0], head...), 0
+		keys.reset()
 	}
-	return flush()
+	return nil
+}
+
+// placed returns the error of a statement with the place of the value and without the value, where the server says the place.
+func (k *sink) placed(ctx context.Context, s *session, keys *keyList, err error) error {
+	var cell *driver.CellError
+	if said := k.warning(ctx, s, keys); errors.As(said, &cell) && cell.Key != "" {
+		return said
+	}
+	return err
+}
+
+// put executes a statement that has commandHead before it.
+func (s *session) put(ctx context.Context, sql []byte) (rows int64, warnings int, err error) {
+	err = s.command(ctx, func() (err error) {
+		if err = s.wire.send(sql); err == nil {
+			rows, warnings, err = s.wire.result()
+		}
+		return err
+	})
+	return rows, warnings, err
 }

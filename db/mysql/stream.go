@@ -18,7 +18,7 @@ type stream struct {
 	running bool // a statement waits for more text
 	rows    int64
 	bytes   int
-	keys    *row.Batch
+	keys    keyList
 }
 
 // A statement is ended after this many bytes or rows: an error is not found later than that, and no more keys are kept.
@@ -26,6 +26,43 @@ const (
 	statementBytes = 32 << 20
 	statementRows  = 1 << 17
 )
+
+// keyList is the keys of the rows of a statement, so that a row can be named that the server knows by its place.
+type keyList struct {
+	runs []byte
+	ends []int
+}
+
+func (k *keyList) reset() { k.runs, k.ends = k.runs[:0], k.ends[:0] }
+
+// add notes the keys of a batch's rows.
+func (k *keyList) add(b *row.Batch, key []int) {
+	for i := range b.Len() {
+		k.one(b, i, key)
+	}
+}
+
+// one notes the key of one row.
+func (k *keyList) one(b *row.Batch, i int, key []int) {
+	k.runs = b.AppendKey(k.runs, i, key)
+	k.ends = append(k.ends, len(k.runs))
+}
+
+// text is the key of the row at a place, from 1, for people; empty when there is none.
+func (k *keyList) text(place int) string {
+	if place < 1 || place > len(k.ends) {
+		return ""
+	}
+	start := 0
+	if place > 1 {
+		start = k.ends[place-2]
+	}
+	cells, err := row.Key(k.runs[start:k.ends[place-1]]).Cells()
+	if err != nil {
+		return ""
+	}
+	return string(bytes.Join(cells, []byte(", ")))
+}
 
 // write sends the rows of a batch, and ends a statement that has become large.
 func (t *stream) write(ctx context.Context, s *session, b *row.Batch) error {
@@ -36,15 +73,13 @@ func (t *stream) write(ctx context.Context, s *session, b *row.Batch) error {
 		if err := s.command(ctx, func() error { return s.wire.pour(t.data) }); err != nil {
 			return err
 		}
-		if t.running, t.rows, t.bytes = true, 0, 0; t.keys == nil {
-			t.keys = row.NewBatch(max(len(t.shape.Key), 1))
-		}
-		t.keys.Reset()
+		t.running, t.rows, t.bytes = true, 0, 0
+		t.keys.reset()
 	}
 	if err := s.command(ctx, func() error { return s.wire.lines(b) }); err != nil {
 		return err
 	}
-	t.keep(t.keys, b)
+	t.keys.add(b, t.shape.Key)
 	t.rows += int64(b.Len())
 	if t.bytes += b.Size(); t.bytes < statementBytes && t.rows < statementRows {
 		return nil
@@ -64,13 +99,10 @@ func (t *stream) end(ctx context.Context, s *session) error {
 		return err
 	})
 	t.running = false
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case warnings > 0:
-		return t.warning(ctx, s, t.keys)
 	}
-	return counted(stored, t.rows)
+	return t.whole(ctx, s, &t.keys, stored, t.rows, warnings)
 }
 
 // giveUp ends the running statement without a word on how it went, so that the session can undo it. Again: does nothing.

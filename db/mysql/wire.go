@@ -144,15 +144,18 @@ func (w *wire) packet() ([]byte, error) {
 	return w.want(n)
 }
 
+// commandHead is the room before a statement for the header of its first packet and for the word that it is a statement.
+const commandHead = "\x00\x00\x00\x00\x03"
+
 // command begins a command with a statement.
-func (w *wire) command(sql string) error {
+func (w *wire) command(sql string) error { return w.send([]byte(commandHead + sql)) }
+
+// send begins a command with a statement that has commandHead before it, and spoils it.
+func (w *wire) send(whole []byte) error {
 	if !w.idle() {
 		return errUnread
 	}
 	w.count, w.at, w.upto = 0, 0, 0
-	const comQuery = 3
-	whole := make([]byte, 0, 5+len(sql))
-	whole = append(append(whole, 0, 0, 0, 0, comQuery), sql...)
 	for {
 		n := min(len(whole)-4, w.full)
 		if err := w.write(whole[:4+n]); err != nil || n < w.full {
@@ -239,15 +242,21 @@ func (w *wire) end() (stored int64, warnings int, err error) {
 	if err := w.write(w.out[:4]); err != nil {
 		return 0, 0, err
 	}
+	return w.result()
+}
+
+// result reads the answer to a statement that has no rows: how many it found or stored, and how many warnings there are.
+func (w *wire) result() (rows int64, warnings int, err error) {
 	p, err := w.packet()
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, 0, err
-	}
-	if p[0] == packetError {
+	case p[0] == packetError:
 		return 0, 0, serverError(p)
+	case p[0] != packetOK:
+		return 0, 0, errMalformed
 	}
-	rows, warnings, err := done(p)
-	return rows, warnings, err
+	return done(p)
 }
 
 // done reads an OK packet. That more answers follow is not to be expected.
