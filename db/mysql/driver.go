@@ -163,7 +163,7 @@ func (d *database) lookRound(ctx context.Context) error {
 		Product: d.version.product, Version: facts[0], Name: d.place(), Schema: d.schema, Server: identity,
 		Limits: driver.Limits{
 			Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet, IndexBytes: 3072,
-			FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Ordered: true, Reserved: "whimbrel_",
+			Ahead: true, FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Ordered: true, Reserved: "whimbrel_",
 			Features: d.version.features(),
 		},
 	}

@@ -57,7 +57,8 @@ type receipt struct {
 	*lease
 	d    *database
 	want driver.Want
-	seqs []uint64
+	seqs []uint64 // ascending
+	last uint64   // the last of them
 }
 
 // Entries is how many there are.
@@ -74,7 +75,7 @@ func (r *receipt) Durable(ctx context.Context) error {
 	return r.d.durable(ctx, r.session)
 }
 
-// Forget deletes exactly the entries that were read, and writes the number.
+// Forget deletes exactly the entries that were read, and writes the number. Then the session is not needed any more.
 func (r *receipt) Forget(ctx context.Context, number int64) error {
 	if r.resource == nil {
 		return errors.New("the receipt is closed")
@@ -96,6 +97,7 @@ func (r *receipt) Forget(ctx context.Context, number int64) error {
 	if err != nil {
 		return fmt.Errorf("forget %d entries of %s: %w", len(r.seqs), t.Name, err)
 	}
+	r.back()
 	return nil
 }
 

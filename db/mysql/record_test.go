@@ -77,3 +77,47 @@ func TestAnEntryThatIsGoneIsNotForgotten(t *testing.T) {
 		t.Fatal(n, err)
 	}
 }
+
+// TestABatchIsTakenBeyondAnother takes entries while an earlier receipt is open, and finds those that the other left out, by a
+// Take without it.
+func TestABatchIsTakenBeyondAnother(t *testing.T) {
+	s := source(t)
+	s.do("CREATE TABLE f (id INT PRIMARY KEY, v INT NOT NULL DEFAULT 0)")
+	tb := s.inspect("f")
+	shape := s.install(tb)
+	late := s.app()
+	late.do("BEGIN", "INSERT INTO f (id) VALUES (500)")
+	s.app().do("INSERT INTO f (id) SELECT seq FROM seq_1_to_100", "UPDATE f SET v = 1 WHERE id IN (1, 2, 3)")
+	take := func(beyond driver.Receipt, want string) driver.Receipt {
+		t.Helper()
+		keys := row.NewBatch(1)
+		r, err := s.Recorder.Take(s.ctx, driver.Want{Table: tb, Shape: shape, Lanes: 1, Most: 60, Beyond: beyond}, keys, row.NewBatch(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		if got := show(keys); fmt.Sprintf("%s %s %d", got[0], got[len(got)-1], len(got)) != want {
+			t.Fatal(got)
+		}
+		return r
+	}
+	first := take(nil, "1 60 60")
+	late.do("COMMIT") // its number is before those of the first
+	second := take(first, "61 3 43")
+	third := take(nil, "500 59 60")
+	_ = third.Close()
+	for i, r := range []driver.Receipt{first, second, nil} {
+		if r == nil {
+			r = take(nil, "500 500 1")
+		}
+		if err := r.Forget(s.ctx, int64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := s.Recorder.Backlog(s.ctx, tb); err != nil || b.Entries != 0 {
+		t.Fatal(b, err)
+	}
+	if _, err := s.Recorder.Take(s.ctx, driver.Want{Table: tb, Shape: shape, Lanes: 1, Most: 1, Beyond: struct{ driver.Receipt }{}}, row.NewBatch(1), row.NewBatch(2)); err == nil {
+		t.Fatal("a stranger's receipt was taken")
+	}
+}

@@ -2,10 +2,10 @@ package mysql
 
 import (
 	"context"
-	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,12 +19,16 @@ const takeBytes = 16 << 20
 
 // Take reads entries, and then, in one later snapshot of the same session, the rows of their keys and of want.Also.
 func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	after, err := beyondOf(want)
+	if err != nil {
+		return nil, fmt.Errorf("take changes of %s: %w", want.Table.Name, err)
+	}
 	l, err := d.work.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	k := &take{
-		d: d.database, want: want, receipt: &receipt{lease: l, d: d.database, want: want},
+		d: d.database, want: want, after: after, receipt: &receipt{lease: l, d: d.database, want: want}, cells: newCells(want.Table, want.Shape),
 		keys: keys, images: images, first: keys.Len(), before: images.Size(), places: map[[16]byte]int{},
 	}
 	if err = k.entries(ctx); err == nil {
@@ -44,11 +48,15 @@ type take struct {
 	d            *database
 	want         driver.Want
 	receipt      *receipt
+	cells        *cells
 	keys, images *row.Batch
+	after        uint64           // the number of the last entry that is left out
 	first        int              // where our keys begin
 	before       int              // the size of images before
 	places       map[[16]byte]int // the keys' places from first on
-	found        []found
+	found        []found          // by their numbers
+	done         []bool           // by the keys' places: the row was read, or is not there
+	key          []byte
 }
 
 // found is an entry and the place of its key.
@@ -57,13 +65,30 @@ type found struct {
 	place int
 }
 
+// beyondOf returns the number of the last entry that a Take leaves out.
+func beyondOf(want driver.Want) (uint64, error) {
+	if want.Beyond == nil {
+		return 0, nil
+	}
+	earlier, ours := want.Beyond.(*receipt)
+	if !ours {
+		return 0, errors.New("the receipt to go beyond is not this driver's")
+	}
+	return earlier.last, nil
+}
+
+// lane is a condition on entries; true where there is one lane.
+func (k *take) lane() string {
+	if k.want.Lanes <= 1 {
+		return "TRUE"
+	}
+	return laneHash(keyColumns(k.want.Shape)) + " % " + strconv.Itoa(k.want.Lanes) + " = " + strconv.Itoa(k.want.Lane)
+}
+
 // query is the statement that reads entries.
 func (k *take) query(entry *cells) string {
-	sql := "SELECT l.seq, " + entry.exprs("l") + " FROM " + k.d.record(k.want.Table) + " l"
-	if k.want.Lanes > 1 {
-		sql += " WHERE " + laneHash(keyColumns(k.want.Shape)) + " % " + strconv.Itoa(k.want.Lanes) + " = " + strconv.Itoa(k.want.Lane)
-	}
-	return sql + " ORDER BY l.seq LIMIT " + strconv.Itoa(k.want.Most)
+	return "SELECT " + entry.exprs("l") + " FROM " + k.d.record(k.want.Table) + " l WHERE l.seq > " + strconv.FormatUint(k.after, 10) +
+		" AND " + k.lane() + " ORDER BY l.seq LIMIT " + strconv.Itoa(k.want.Most)
 }
 
 // laneHash maps keys that are equal under the table's collations to one lane, as a target of the same product would
@@ -79,13 +104,16 @@ func laneHash(key []keyColumn) string {
 	return "CRC32(CONCAT_WS(',', " + strings.Join(parts, ", ") + "))"
 }
 
-// entryShape is the key's shape over the record's own columns.
+// entryShape is the record's own columns: the number, and the key's.
 func entryShape(s schema.Shape) schema.Shape {
-	e := s.Keys()
-	for i := range e.Columns {
-		c := *e.Columns[i].Column
+	number := &schema.Column{Name: "seq", Type: schema.Type{Kind: row.Int, Precision: 64, Unsigned: true, Raw: "bigint unsigned"}}
+	e := schema.Shape{Columns: []schema.ShapeColumn{{Column: number, Cell: row.Int}}}
+	for i, col := range s.Keys().Columns {
+		c := *col.Column
 		c.Name = keyName(i)
-		e.Columns[i].Column = &c
+		col.Column = &c
+		e.Columns = append(e.Columns, col)
+		e.Key = append(e.Key, i+1)
 	}
 	return e
 }
@@ -95,41 +123,31 @@ func (k *take) entries(ctx context.Context) error {
 	if k.want.Most <= 0 {
 		return nil
 	}
-	entry := newCells(k.want.Table, entryShape(k.want.Shape))
-	r, err := k.receipt.conn.QueryContext(ctx, k.query(entry), nil)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	values := make([]sqldriver.Value, 1+len(entry.values))
-	for {
-		if err := r.Next(values); errors.Is(err, io.EOF) {
-			return r.Close()
-		} else if err != nil {
-			return err
-		}
-		seq, err := strconv.ParseUint(asText(values[0]), 10, 64)
+	shape := entryShape(k.want.Shape)
+	entry, line := newCells(k.want.Table, shape), row.NewBatch(shape.Width())
+	return k.each(ctx, k.query(entry), entry, line, func() error {
+		seq, err := strconv.ParseUint(string(line.Cell(0, 0)), 10, 64)
 		if err != nil {
 			return fmt.Errorf("read an entry's number: %w", err)
 		}
-		if err := entry.append(k.keys, values[1:]); err != nil {
-			k.keys.Abandon()
-			return err
-		}
-		k.found = append(k.found, found{seq, k.place()})
-	}
+		k.key = line.AppendKey(k.key[:0], 0, shape.Key)
+		line.Reset()
+		place, err := k.place(k.key)
+		k.found = append(k.found, found{seq, place})
+		return err
+	})
 }
 
-// place returns the place of the key that was added last, and takes it back where it was there already.
-func (k *take) place() int {
-	last := k.keys.Len() - 1
-	digest := row.Seed(0).Digest(k.keys.Row(last))
-	if at, ok := k.places[digest]; ok {
-		k.keys.Truncate(last)
-		return at
+// place returns the place of a key, which it adds where it was not there yet.
+func (k *take) place(key []byte) (int, error) {
+	digest := row.Seed(0).Digest(key)
+	at, ok := k.places[digest]
+	if !ok {
+		at = k.keys.Len() - k.first
+		k.places[digest] = at
+		return at, k.keys.AppendRow(key)
 	}
-	k.places[digest] = last - k.first
-	return last - k.first
+	return at, nil
 }
 
 // also adds the further keys.
@@ -138,42 +156,59 @@ func (k *take) also() error {
 		return nil
 	}
 	for i := range k.want.Also.Len() {
-		if err := k.keys.AppendRow(k.want.Also.Row(i)); err != nil {
+		if _, err := k.place(k.want.Also.Row(i)); err != nil {
 			return err
 		}
-		k.place()
 	}
 	return nil
 }
 
-var errLarge = errors.New("the rows are larger than those before") // never leaves the package
-
-// rows reads the rows of the keys, a part of them at a time, until they are read or large enough. What was not read is taken
-// out of the keys, and its entries are not the receipt's.
-func (k *take) rows(ctx context.Context) error {
-	read, err := 0, k.begin(ctx)
-	for part := 32; err == nil && read < k.keys.Len()-k.first && k.size() < takeBytes; {
-		part = min(part, k.keys.Len()-k.first-read)
-		err = k.part(ctx, read, part)
-		switch {
-		case errors.Is(err, errLarge) && read > 0:
-			return k.keep(read, k.change(ctx))
-		case errors.Is(err, errLarge):
-			part = 1
-			if err = k.change(ctx); err == nil {
-				err = k.begin(ctx)
+// each runs a query and calls do after each row that it has added to the batch. An error of do ends the session, rows that
+// nobody will read and all.
+func (k *take) each(ctx context.Context, sql string, c *cells, b *row.Batch, do func() error) error {
+	s := k.receipt.session
+	if err := s.query(ctx, sql, len(c.ops)); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, s.kill)
+	defer stop()
+	for {
+		err := s.wire.next(c, b)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			b.Abandon()
+		} else {
+			err = do()
+		}
+		if err != nil {
+			s.kill()
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
 			}
-		case err == nil:
-			read += part
-			each := k.size()/read + 1
-			part = max(min(keysAtOnce, (takeBytes-k.size())/each), 1)
+			return err
 		}
 	}
-	k.receipt.rollback()
-	return k.keep(read, err)
 }
 
-func (k *take) size() int { return k.images.Size() - k.before }
+// rows reads the rows of the keys, all of one snapshot. Where they are larger than was to be expected, some are left: these are
+// taken out of the keys, and their entries are not the receipt's.
+func (k *take) rows(ctx context.Context) error {
+	k.done = make([]bool, k.keys.Len()-k.first)
+	err := k.begin(ctx)
+	if err == nil {
+		err = k.ofEntries(ctx)
+	}
+	if err == nil {
+		err = k.ofOthers(ctx)
+	}
+	if errors.Is(err, errLarge) {
+		err = k.change(ctx)
+	}
+	k.receipt.rollback()
+	return errors.Join(err, k.keep())
+}
 
 // begin begins the one snapshot that all rows are of. It is later than the entries.
 func (k *take) begin(ctx context.Context) error {
@@ -186,9 +221,107 @@ func (k *take) begin(ctx context.Context) error {
 	return nil
 }
 
+// fewRows is how many entries' rows are read first, to learn how large they are.
+const fewRows = 32
+
+// ofEntries reads the rows of the entries' keys by joining the record to the table: first a few, then as many more as will be
+// large enough together.
+func (k *take) ofEntries(ctx context.Context) error {
+	part := fewRows
+	if len(k.done) <= fewRows {
+		part = len(k.found) // the same few keys all along
+	}
+	for from := 0; from < len(k.found) && k.size() < takeBytes; part = k.room() {
+		some := k.found[from:min(from+part, len(k.found))]
+		if err := k.each(ctx, k.join(some), k.cells, k.images, k.sort); err != nil {
+			return err
+		}
+		for _, f := range some {
+			k.done[f.place] = true
+		}
+		from += len(some)
+	}
+	return nil
+}
+
+// join is the query for the rows of a stretch of entries. Each key is looked up once, in the order of the table. Entries that
+// have become visible in between since they were read may add rows: nobody waits for these, and their entries stay.
+func (k *take) join(some []found) string {
+	t, key := k.want.Table, keyColumns(k.want.Shape)
+	var columns, on []string
+	for i, c := range key {
+		columns = append(columns, keyName(i))
+		on = append(on, "t."+quote(c.name)+" = l."+keyName(i))
+	}
+	names := strings.Join(columns, ", ")
+	return "SELECT " + k.cells.exprs("t") + " FROM (SELECT DISTINCT " + names + " FROM " + k.d.record(t) +
+		" WHERE seq BETWEEN " + strconv.FormatUint(some[0].seq, 10) + " AND " + strconv.FormatUint(some[len(some)-1].seq, 10) +
+		" AND " + k.lane() + " ORDER BY " + names + " LIMIT 18446744073709551615) l STRAIGHT_JOIN " +
+		strings.TrimPrefix(k.d.along(t, key), " FROM ") + " ON " + strings.Join(on, " AND ")
+}
+
+// ofOthers reads the rows of the keys that no entry names.
+func (k *take) ofOthers(ctx context.Context) error {
+	key, some := keyColumns(k.want.Shape), row.NewBatch(len(k.want.Shape.Key))
+	read := "SELECT " + k.cells.exprs("t") + k.d.along(k.want.Table, key) + " WHERE "
+	part := fewRows
+	for from := 0; from < len(k.done) && k.size() < takeBytes; part = min(k.room(), keysAtOnce) {
+		var places []int
+		for some.Reset(); from < len(k.done) && len(places) < part; from++ {
+			if k.done[from] {
+				continue
+			}
+			places = append(places, from)
+			if err := some.AppendRow(k.keys.Row(k.first + from)); err != nil {
+				return err
+			}
+		}
+		if len(places) == 0 {
+			return nil
+		}
+		if err := k.each(ctx, read+among(key, some, 0, some.Len()), k.cells, k.images, k.sort); err != nil {
+			return err
+		}
+		for _, at := range places {
+			k.done[at] = true
+		}
+	}
+	return nil
+}
+
+var errLarge = errors.New("the rows are larger than those before") // never leaves the package
+
+// sort keeps the row that was added last if its key is byte for byte one asked for (HAZARDS C10), and was not read yet.
+func (k *take) sort() error {
+	last := k.images.Len() - 1
+	k.key = k.images.AppendKey(k.key[:0], last, k.want.Shape.Key)
+	at, ok := k.places[row.Seed(0).Digest(k.key)]
+	if !ok || k.done[at] {
+		k.images.Truncate(last)
+		return nil
+	}
+	k.done[at] = true
+	if k.size() > 2*takeBytes {
+		return errLarge
+	}
+	return nil
+}
+
+func (k *take) size() int { return k.images.Size() - k.before }
+
+// room is how many more rows will be large enough together, if they are as large as those before.
+func (k *take) room() int {
+	read := 1
+	for _, done := range k.done {
+		if done {
+			read++
+		}
+	}
+	return max((takeBytes-k.size())/(k.size()/read+1), 1)
+}
+
 // change ends the session, rows that nobody will read and all, for another.
 func (k *take) change(ctx context.Context) error {
-	k.receipt.kill()
 	k.receipt.back()
 	l, err := k.d.work.take(ctx)
 	if err == nil {
@@ -197,49 +330,32 @@ func (k *take) change(ctx context.Context) error {
 	return err
 }
 
-func (k *take) keep(read int, err error) error {
-	k.keys.Truncate(k.first + read)
+// keep takes the keys out whose rows were not read. The receipt is of the others' entries.
+func (k *take) keep() error {
+	k.receipt.seqs, k.receipt.last = make([]uint64, 0, len(k.found)), 0
 	for _, f := range k.found {
-		if f.place < read {
+		if k.done[f.place] {
 			k.receipt.seqs = append(k.receipt.seqs, f.seq)
+			k.receipt.last = f.seq
 		}
 	}
-	return err
-}
-
-// part reads the rows of n keys. Rows of several keys that grow past twice the bound are given up with errLarge; the session
-// is in the middle of them then.
-func (k *take) part(ctx context.Context, from, n int) error {
-	some := row.NewBatch(len(k.want.Shape.Key))
-	c := &cursor{
-		lease: &lease{session: k.receipt.session}, ctx: ctx, d: k.d, cells: newCells(k.want.Table, k.want.Shape), wanted: map[[16]byte]struct{}{},
-		q: driver.Query{Table: k.want.Table, Shape: k.want.Shape, Keys: some},
+	if !slices.Contains(k.done, false) {
+		return nil
 	}
-	for i := range n {
-		run := k.keys.Row(k.first + from + i)
-		c.wanted[row.Seed(0).Digest(run)] = struct{}{}
-		if err := some.AppendRow(run); err != nil {
+	some := row.NewBatch(k.keys.Width())
+	for at, done := range k.done {
+		if !done {
+			continue
+		}
+		if err := some.AppendRow(k.keys.Row(k.first + at)); err != nil {
 			return err
 		}
 	}
-	start, rows := k.images.Len(), row.NewBatch(k.want.Shape.Width())
-	for {
-		rows.Reset()
-		err := c.fill(rows)
-		if err != nil && !errors.Is(err, io.EOF) {
+	k.keys.Truncate(k.first)
+	for i := range some.Len() {
+		if err := k.keys.AppendRow(some.Row(i)); err != nil {
 			return err
 		}
-		for i := range rows.Len() {
-			if err := k.images.AppendRow(rows.Row(i)); err != nil {
-				return err
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case n > 1 && k.size() > 2*takeBytes:
-			k.images.Truncate(start)
-			return errLarge
-		}
 	}
+	return nil
 }
