@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed" // for the statements in sql/
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -133,15 +134,21 @@ func (c *copying) row(b *row.Batch, i int) error {
 	return err
 }
 
+// null is the length of NULL, in a row's run and in COPY's binary format.
+const null = 1<<32 - 1
+
 // pack encodes a row in binary.
 func (c *copying) pack(b *row.Batch, i int) error {
 	c.buffer = append(c.buffer, byte(len(c.codecs)>>8), byte(len(c.codecs)))
+	run := b.Row(i)
 	for j := range c.codecs {
-		cell := b.Cell(i, j)
-		if cell == nil {
+		size := binary.BigEndian.Uint32(run)
+		if run = run[4:]; size == null {
 			c.buffer = append(c.buffer, 0xff, 0xff, 0xff, 0xff)
 			continue
 		}
+		cell := run[:size]
+		run = run[size:]
 		k := &c.codecs[j]
 		if err := k.refuses(cell); err != nil {
 			return err

@@ -48,7 +48,7 @@ func (db *database) begin(ctx context.Context, s *session, in driver.Intake) ([]
 		}
 		return nil, err
 	}
-	if !in.Sole {
+	if !in.Sole || small(in.Table) {
 		return nil, nil
 	}
 	freeze, err := s.emptied(ctx, in.Table, db.dialect().table(in.Table.Name))
@@ -57,6 +57,9 @@ func (db *database) begin(ctx context.Context, s *session, in driver.Intake) ([]
 	}
 	return nil, err
 }
+
+// small reports a table that is not worth a new file: as its pages are few, they are frozen soon.
+func small(t *schema.Table) bool { return t.Bytes >= 0 && t.Bytes < 1<<20 }
 
 // emptied truncates a table that is empty already, so that COPY may write its rows as if they had always been there; it
 // returns false where that can not be: a row, another range, a partitioned table, a foreign key.
@@ -122,12 +125,8 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 
 // book writes the count into the ledger line and commits.
 func (s *session) book(ctx context.Context, in driver.Intake, rows int64) error {
-	sql := fmt.Sprintf("UPDATE whimbrel_target.range SET rows = %d WHERE table_no = %d AND number = %d",
-		rows, in.Table.Number, in.Range.Number)
-	if err := s.exec(ctx, sql); err != nil {
-		return err
-	}
-	return s.commit(ctx)
+	return s.commitAfter(ctx, fmt.Sprintf("UPDATE whimbrel_target.range SET rows = %d WHERE table_no = %d AND number = %d",
+		rows, in.Table.Number, in.Range.Number))
 }
 
 // Close undoes what was not committed.

@@ -106,23 +106,22 @@ func daysOf(year, month, day int) int {
 	return era*eraDays + year*365 + year/4 - year/100 + (153*(month-3)+2)/5 + day - 1 - epoch
 }
 
-// dateOf is daysOf's way back.
+// dateOf is daysOf's way back, without branches: each division by the length of a cycle is one multiplication (Neri and
+// Schneider, Euclidean affine functions and their application to calendar algorithms, 2022). The days are counted from an
+// era so early that none is negative.
 func dateOf(days int) (year, month, day int) {
-	days += epoch
-	era := days / eraDays
-	if days < 0 {
-		era = (days - eraDays + 1) / eraDays
+	const eras = 15000
+	fourfold := uint64(days+epoch+eras*eraDays)*4 + 3
+	century, inCentury := fourfold/eraDays, fourfold%eraDays/4
+	product := 2939745 * (4*inCentury + 3)
+	ofCentury, ofYear := product>>32, product&(1<<32-1)/2939745/4
+	place := 2141*ofYear + 197913
+	year = int(100*century+ofCentury) - eras*400
+	month, day = int(place>>16), int(place&(1<<16-1)/2141)+1
+	if ofYear >= 306 { // January and February end a year that began with March
+		return year + 1, month - 12, day
 	}
-	days -= era * eraDays
-	year = (days - days/1460 + days/36524 - days/146096) / 365
-	days -= 365*year + year/4 - year/100
-	month = (5*days + 2) / 153
-	day = days - (153*month+2)/5 + 1
-	year += era * 400
-	if month < 10 {
-		return year, month + 3, day
-	}
-	return year + 1, month - 9, day
+	return year, month, day
 }
 
 // parseClock reads hh:mm:ss with up to six digits after the point that say something.

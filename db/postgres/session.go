@@ -191,15 +191,23 @@ func (s *session) query(ctx context.Context, sql string, params ...string) (*pgc
 }
 
 // commit ends a transaction for good. An answer that is lost is Unknown.
-func (s *session) commit(ctx context.Context) error {
-	r, err := s.conn.Exec(ctx, "COMMIT").ReadAll()
+func (s *session) commit(ctx context.Context) error { return s.commitAfter(ctx, "") }
+
+// commitAfter runs a statement, if there is one, and commits, in one round trip; where the statement fails, the server does
+// not come to the COMMIT. Errors as commit's.
+func (s *session) commitAfter(ctx context.Context, statement string) error {
+	sql, results := "COMMIT", 1
+	if statement != "" {
+		sql, results = statement+"; COMMIT", 2
+	}
+	r, err := s.conn.Exec(ctx, sql).ReadAll()
 	var server *pgconn.PgError
 	switch {
 	case err != nil && errors.As(err, &server) && server.Severity != "FATAL" && server.Severity != "PANIC":
 		return s.explain(ctx, err)
 	case err != nil:
 		return &failure{class: driver.Unknown, err: fmt.Errorf("commit: %w", s.explain(ctx, err))}
-	case len(r) != 1 || r[0].CommandTag.String() != "COMMIT":
+	case len(r) != results || r[results-1].CommandTag.String() != "COMMIT":
 		return errors.New("commit: the server rolled the transaction back")
 	}
 	return nil
