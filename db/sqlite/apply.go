@@ -15,8 +15,8 @@ import (
 
 type applier struct{ d *database }
 
-// Apply makes the target equal to a delta. The rows of the keys are removed, then the images are written with INSERT OR
-// REPLACE: what REPLACE takes out of the way is told to us, old values and all, by SQLite's pre-update hook, whatever kind
+// Apply makes the target equal to a delta. The rows of the keys are removed, unless their images take their places, and the images
+// are written with INSERT OR REPLACE: what REPLACE takes out of the way is told to us, old values and all, by SQLite's pre-update hook, whatever kind
 // of unique index it was in the way of (partial, on an expression, on a generated column), and its key goes on the repair
 // list. That makes REPLACE safe here (HAZARDS C9).
 func (a applier) Apply(ctx context.Context, d driver.Delta) error {
@@ -58,29 +58,22 @@ func (s *session) replay(d driver.Delta) error {
 	if err != nil {
 		return err
 	}
-	if err := s.removeKeys(d.Table, keyColumns(columns, d.Shape.Key), d.Keys); err != nil {
+	keys := keyColumns(columns, d.Shape.Key)
+	alone, err := s.onlyKey(d.Table, keys)
+	switch {
+	case err != nil:
 		return err
+	case alone:
+		err = s.overwrite(d, columns, keys)
+	default:
+		err = s.displace(d, columns, keys, list)
 	}
-	displaced, err := s.displacing(d.Table, keyColumns(columns, d.Shape.Key))
 	if err != nil {
 		return err
 	}
-	if err := s.writeImages(d, columns, displaced); err != nil {
-		return err
-	}
-	if err := displaced.err; err != nil {
-		return err
-	}
-	for _, key := range displaced.found {
-		if err := list.put(driver.Repairs, key); err != nil {
-			return err
-		}
-	}
 	if d.Note {
-		for i := range d.Keys.Len() {
-			if err := list.put(driver.Changed, d.Keys.Row(i)); err != nil {
-				return err
-			}
+		if err := list.put(driver.Changed, d.Keys); err != nil {
+			return err
 		}
 	}
 	if d.Mended == nil {
@@ -109,26 +102,96 @@ func (s *session) removeKeys(t *schema.Table, columns []column, keys *row.Batch)
 	return nil
 }
 
-func (s *session) writeImages(d driver.Delta, columns []column, displaced *displacedRows) error {
+// overwrite is the short way where nothing but a row's own key can be in its way: the rows of keys that have none any more are
+// removed, and images take the place of the rows that they are newer than. Images usually come in the order of the keys; where
+// they do not, more rows are removed first than need to be.
+func (s *session) overwrite(d driver.Delta, columns, keys []column) error {
+	gone := row.NewBatch(len(keys))
+	var key []byte
+	for i, image := 0, 0; i < d.Keys.Len(); i++ {
+		if image < d.Images.Len() {
+			if key = d.Images.AppendKey(key[:0], image, d.Shape.Key); string(key) == string(d.Keys.Row(i)) {
+				image++
+				continue
+			}
+		}
+		if err := gone.AppendRow(d.Keys.Row(i)); err != nil {
+			return err
+		}
+	}
+	if err := s.removeKeys(d.Table, keys, gone); err != nil {
+		return err
+	}
+	return s.writeImages(d, columns)
+}
+
+// displace is the way for every other table: what REPLACE takes out of the way is noted.
+func (s *session) displace(d driver.Delta, columns, keys []column, list *lister) error {
+	if err := s.removeKeys(d.Table, keys, d.Keys); err != nil {
+		return err
+	}
+	displaced, err := s.displacing(d.Table, keys)
+	if err != nil {
+		return err
+	}
+	s.conn.PreUpdateHook(displaced.note)
+	err = s.writeImages(d, columns)
+	s.conn.PreUpdateHook(nil)
+	if err == nil {
+		err = displaced.err
+	}
+	if err != nil {
+		return err
+	}
+	return list.put(driver.Repairs, displaced.found)
+}
+
+func (s *session) writeImages(d driver.Delta, columns []column) error {
 	w, err := s.inserter(d.Table, columns, replacing)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	s.conn.PreUpdateHook(displaced.note)
-	defer s.conn.PreUpdateHook(nil)
 	if at, err := w.write(d.Images); err != nil {
 		return placed(err, d.Shape, d.Images, at)
 	}
 	return nil
 }
 
+// onlyKey reports that the file's table has one unique key, its primary key, which is the one that rows are known by, and that
+// it tells keys apart by their bytes: then no row but the one of the same key can be in the way of another.
+func (s *session) onlyKey(t *schema.Table, keys []column) (bool, error) {
+	declared := map[int]string{}
+	err := s.each(columnsSQL, func(st *sqlite3.Stmt) error {
+		if place := st.ColumnInt(4); place > 0 {
+			declared[place] = st.ColumnText(0)
+		}
+		return nil
+	}, text(t.Name.Name))
+	if err != nil || len(declared) != len(keys) {
+		return false, err
+	}
+	for i := range keys {
+		if !strings.EqualFold(declared[i+1], keys[i].name) {
+			return false, nil
+		}
+	}
+	alone := true
+	err = s.one(otherKeysSQL, func(st *sqlite3.Stmt) { alone = st.ColumnInt(0) == 0 }, text(t.Name.Name))
+	return alone, err
+}
+
+// otherKeysSQL counts unique indexes of table ?1 that are not its primary key, and parts of that which do not compare bytes.
+const otherKeysSQL = `SELECT (SELECT count(*) FROM pragma_index_list(?1, 'main') WHERE "unique" AND origin <> 'pk') +
+	(SELECT count(*) FROM pragma_index_list(?1, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x
+	WHERE l.origin = 'pk' AND x.key AND coalesce(x.coll, '') <> 'BINARY')`
+
 // displacedRows collects the keys of rows that REPLACE removes.
 type displacedRows struct {
 	table  *schema.Table
 	keys   []column
 	places []int // of the keys' columns in the file's own table
-	found  [][]byte
+	found  *row.Batch
 	err    error
 }
 
@@ -138,7 +201,7 @@ func (s *session) displacing(t *schema.Table, keys []column) (*displacedRows, er
 		names = append(names, st.ColumnText(0))
 		return nil
 	}, text(t.Name.Name))
-	r := &displacedRows{table: t, keys: keys}
+	r := &displacedRows{table: t, keys: keys, found: row.NewBatch(len(keys))}
 	for _, k := range keys {
 		at := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, k.name) })
 		if err == nil && at < 0 {
@@ -153,10 +216,11 @@ func (r *displacedRows) note(u sqlite3.PreUpdateData) {
 	if u.Op != sqlite3.AUTH_DELETE || !strings.EqualFold(u.Table, r.table.Name.Name) || r.err != nil {
 		return
 	}
-	b := row.NewBatch(len(r.keys))
+	b := r.found
 	for i := range r.keys {
 		old, err := u.Old(r.places[i])
 		if err != nil {
+			b.Abandon()
 			r.err = fmt.Errorf("read a displaced key: %w", err)
 			return
 		}
@@ -168,12 +232,12 @@ func (r *displacedRows) note(u sqlite3.PreUpdateData) {
 		}
 		out, why := r.keys[i].appendCell(b.Begin(), &v)
 		if why != "" {
+			b.Abandon()
 			r.err = &driver.CellError{Table: r.table.Name, Column: r.keys[i].name, Why: why}
 			return
 		}
 		b.End(out)
 	}
-	r.found = append(r.found, slices.Clone(b.Row(0)))
 }
 
 // Part removes the rows that share a unique key's values and puts their keys on the repair list.
@@ -193,10 +257,8 @@ func (a applier) Part(ctx context.Context, t *schema.Table, sh schema.Shape, k *
 			return err
 		}
 		rows = int64(shared.Len())
-		for i := range shared.Len() {
-			if err := list.put(driver.Repairs, shared.Row(i)); err != nil {
-				return err
-			}
+		if err := list.put(driver.Repairs, shared); err != nil {
+			return err
 		}
 		return s.removeKeys(t, keyColumns(columns, sh.Key), shared)
 	})

@@ -120,7 +120,7 @@ func (d *database) info(ctx context.Context) (driver.Info, error) {
 		Product: "sqlite", Name: "sqlite " + d.path, Schema: "main", Server: "sqlite:" + path,
 		Limits: driver.Limits{
 			Name: 1000, NameBytes: true, Writers: 1, Seconds: 9, TransactDDL: true, Value: longestValue, Literals: true,
-			FoldTables: true, FoldColumns: true, Ordered: true, Reserved: "sqlite_",
+			FoldTables: true, FoldColumns: true, Ordered: true, Ahead: true, Reserved: "sqlite_",
 			Features: driver.PartialIndexes | driver.DeferrableForeign | driver.SetDefaultForeign | driver.RandomUUIDs,
 		},
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ncruces/go-sqlite3"
@@ -40,25 +41,24 @@ func (l lists) Strike(ctx context.Context, list driver.List, t *schema.Table, ke
 }
 
 func (s *session) strike(list driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
-	st, _, err := s.conn.Prepare("DELETE FROM whimbrel_target_list WHERE list = ?1 AND table_no = ?2 AND digest = ?3 AND stamp <= ?4")
+	st, _, err := s.conn.Prepare("DELETE FROM whimbrel_target_list WHERE list = ?1 AND table_no = ?2 AND key = ?3 AND stamp <= ?4")
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	for i := range keys.Len() {
-		digest := row.Seed(0).Digest(keys.Row(i))
-		if err := run(st, text(string(list)), number(int64(t.Number)), blob(digest[:]), number(stamp)); err != nil {
-			return err
+	err = errors.Join(st.BindText(1, string(list)), st.BindInt64(2, int64(t.Number)), st.BindInt64(4, stamp))
+	for i := 0; i < keys.Len() && err == nil; i++ {
+		if err = st.BindBlob(3, keys.Row(i)); err == nil {
+			err = st.Exec()
 		}
 	}
-	return nil
+	return err
 }
 
-// list puts key runs on lists.
+// lister puts keys on the lists of a table. The lists are in the order of the keys' own bytes, so that keys which come in order
+// go to one place.
 type lister struct {
-	st    *sqlite3.Stmt
-	t     *schema.Table
-	stamp int64
+	st *sqlite3.Stmt
 }
 
 func (s *session) lister(t *schema.Table) (*lister, error) {
@@ -66,14 +66,23 @@ func (s *session) lister(t *schema.Table) (*lister, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, _, err := s.conn.Prepare(`INSERT INTO whimbrel_target_list (list, table_no, digest, key, stamp) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT (list, table_no, digest) DO UPDATE SET stamp = excluded.stamp`)
-	return &lister{st: st, t: t, stamp: stamp}, err
+	st, _, err := s.conn.Prepare(`INSERT INTO whimbrel_target_list (list, table_no, key, stamp) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (list, table_no, key) DO UPDATE SET stamp = excluded.stamp`)
+	if err != nil {
+		return nil, err
+	}
+	return &lister{st}, errors.Join(st.BindInt64(2, int64(t.Number)), st.BindInt64(4, stamp))
 }
 
-func (l *lister) put(list driver.List, key []byte) error {
-	digest := row.Seed(0).Digest(key)
-	return run(l.st, text(string(list)), number(int64(l.t.Number)), blob(digest[:]), blob(key), number(l.stamp))
+// put puts keys on a list, or sets their stamps anew.
+func (l *lister) put(list driver.List, keys *row.Batch) error {
+	err := l.st.BindText(1, string(list))
+	for i := 0; i < keys.Len() && err == nil; i++ {
+		if err = l.st.BindBlob(3, keys.Row(i)); err == nil {
+			err = l.st.Exec()
+		}
+	}
+	return err
 }
 
 // run executes a prepared statement once.

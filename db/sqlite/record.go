@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -77,7 +78,7 @@ func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Bat
 	}
 	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane}
 	err = r.d.snapshot(ctx, s, func(*session) error {
-		t := taking{s: s, want: w, most: images.Size() + takeBytes, columns: columnsOf(w.Shape), keys: keys, images: images, seen: map[string]struct{}{}, receipt: rec}
+		t := taking{s: s, want: w, most: images.Size() + takeBytes, columns: columnsOf(w.Shape), keys: keys, images: images, seen: keySet{keys: keys}, receipt: rec}
 		return t.all()
 	})
 	if err == nil {
@@ -101,7 +102,7 @@ type taking struct {
 	byKey   *sqlite3.Stmt
 	keys    *row.Batch
 	images  *row.Batch
-	seen    map[string]struct{}
+	seen    keySet
 	most    int // the size of images at which to stop
 	receipt *receipt
 }
@@ -141,11 +142,14 @@ func (t *taking) entries() error {
 	for i := range width {
 		sql += ", k" + itoa(i+1)
 	}
-	st, _, err := t.s.conn.Prepare(sql + " FROM " + recordName(t.want.Table) + " ORDER BY seq")
+	st, _, err := t.s.conn.Prepare(sql + " FROM " + recordName(t.want.Table) + " WHERE seq > ?1 ORDER BY seq")
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	if err := st.BindInt64(1, lastOf(t.want.Beyond)); err != nil {
+		return err
+	}
 	for len(t.receipt.entries) < t.want.Most && t.images.Size() < t.most && st.Step() {
 		at := t.keys.Len()
 		if err := t.key(st); err != nil {
@@ -161,6 +165,16 @@ func (t *taking) entries() error {
 		}
 	}
 	return st.Err()
+}
+
+// lastOf is the number of the last entry of a receipt, behind which another Take begins. Numbers are given in the order of the
+// commits, since SQLite has one writer: what comes later stands behind.
+func lastOf(beyond driver.Receipt) int64 {
+	r, ok := beyond.(*receipt)
+	if !ok || len(r.entries) == 0 {
+		return 0
+	}
+	return r.entries[len(r.entries)-1]
 }
 
 // key appends the key of an entry.
@@ -186,17 +200,55 @@ func (t *taking) key(st *sqlite3.Stmt) error {
 // look reads the row of the key that was appended last, unless the key was there already: then it is taken back.
 func (t *taking) look(at int) error {
 	run := t.keys.Row(at)
-	if _, there := t.seen[string(run)]; there {
+	if !t.seen.add(at) {
 		t.keys.Truncate(at)
 		return nil
 	}
-	t.seen[string(run)] = struct{}{}
 	for i, k := range t.want.Shape.Key {
 		if err := t.columns[k].bind(t.byKey, i+1, t.keys.Cell(at, i)); err != nil {
 			return err
 		}
 	}
 	return t.s.appendFound(t.images, t.byKey, t.want.Table, t.columns, t.want.Shape.Key, run)
+}
+
+// keySet knows which of a batch's keys are there, by their places in it.
+type keySet struct {
+	keys   *row.Batch
+	places []int32 // 1 more than the place, 0 for none; a power of two of them, at most half of them used
+	used   int
+}
+
+// add adds the key at a place, and reports false where the same key is in the set already.
+func (k *keySet) add(at int) bool {
+	if 2*(k.used+1) > len(k.places) {
+		old := k.places
+		k.places = make([]int32, max(2*len(old), 1024))
+		for _, place := range old {
+			if place > 0 {
+				k.places[k.find(int(place-1))] = place
+			}
+		}
+	}
+	slot := k.find(at)
+	if k.places[slot] > 0 {
+		return false
+	}
+	k.places[slot] = int32(at) + 1
+	k.used++
+	return true
+}
+
+// find returns the slot that holds a key, or the free one where it belongs.
+func (k *keySet) find(at int) int {
+	key := k.keys.Row(at)
+	_, lo := row.Seed(0).Hash(key)
+	last := len(k.places) - 1
+	for slot := int(lo) & last; ; slot = (slot + 1) & last {
+		if place := k.places[slot]; place == 0 || string(k.keys.Row(int(place-1))) == string(key) {
+			return slot
+		}
+	}
 }
 
 // laneOf gives each key its lane, by the hash of its canonical cells.
@@ -219,7 +271,7 @@ func (r *receipt) Emptied() bool { return false } // DELETE without WHERE notes 
 // Durable makes what was read survive a crash, whatever the application's connections do at commit.
 func (r *receipt) Durable(context.Context) error { return r.d.settle() }
 
-// Forget removes the entries in a short transaction.
+// Forget removes the entries in a short transaction and gives the session back.
 func (r *receipt) Forget(ctx context.Context, n int64) error {
 	if r.s == nil {
 		return fmt.Errorf("forget batch %d of %s: the receipt is closed", n, r.table.Name)
@@ -227,7 +279,7 @@ func (r *receipt) Forget(ctx context.Context, n int64) error {
 	if err := r.forget(ctx, n); err != nil {
 		return fmt.Errorf("forget batch %d of %s: %w", n, r.table.Name, because(ctx, err))
 	}
-	return nil
+	return r.Close() // nothing is left to ask of the session, and another batch may wait for one
 }
 
 func (r *receipt) forget(ctx context.Context, n int64) error {
@@ -250,15 +302,23 @@ func (r *receipt) forget(ctx context.Context, n int64) error {
 }
 
 func (r *receipt) strike(n int64) error {
-	st, _, err := r.s.conn.Prepare("DELETE FROM " + recordName(r.table) + " WHERE seq = ?1")
+	st, _, err := r.s.conn.Prepare("DELETE FROM " + recordName(r.table) + " WHERE seq BETWEEN ?1 AND ?2")
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	for _, seq := range r.entries {
-		if err := run(st, number(seq)); err != nil {
+	for rest := r.entries; len(rest) > 0; {
+		n := 1 // entries whose numbers follow each other are all of the receipt's: nothing can stand between them
+		for n < len(rest) && rest[n] == rest[n-1]+1 {
+			n++
+		}
+		if err := errors.Join(st.BindInt64(1, rest[0]), st.BindInt64(2, rest[n-1])); err != nil {
 			return err
 		}
+		if err := st.Exec(); err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
 	_, err = r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
 		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number`,

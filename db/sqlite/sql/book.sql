@@ -7,6 +7,6 @@ CREATE TABLE IF NOT EXISTS whimbrel_target_lane (
   table_no INTEGER NOT NULL, lane INTEGER NOT NULL, number INTEGER NOT NULL, session TEXT NOT NULL, PRIMARY KEY (table_no, lane)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS whimbrel_target_list (
-  list TEXT NOT NULL, table_no INTEGER NOT NULL, digest BLOB NOT NULL, key BLOB NOT NULL, stamp INTEGER NOT NULL,
-  PRIMARY KEY (list, table_no, digest)
+  list TEXT NOT NULL, table_no INTEGER NOT NULL, key BLOB NOT NULL, stamp INTEGER NOT NULL,
+  PRIMARY KEY (list, table_no, key)
 ) WITHOUT ROWID;
