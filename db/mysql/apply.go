@@ -14,17 +14,23 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-// Apply stages keys and rows in temporary tables, then, in one transaction: fence and number, delete exactly those keys,
-// delete whatever holds a unique value of the rows and note it for repair, insert the rows, keep the lists.
+// Apply stages keys and rows in temporary tables and then makes the table equal in one transaction: fence and number, the rows
+// that go, the rows that come, the lists.
+//
+// A table that is known by its primary key, and has no other unique key, is written by an upsert, which changes rows where
+// they stand: equal keys are equal bytes there, so that none but the row itself can be in the way (HAZARDS C9a). Any other
+// table is written by deleting exactly the keys, deleting whatever holds a unique value of the rows and noting it for repair,
+// and inserting the rows.
 func (d *database) Apply(ctx context.Context, delta driver.Delta) error {
 	err := d.work.with(ctx, func(s *session) error {
 		a := &apply{d: d, s: s, delta: delta}
-		if err := a.stage(ctx); err != nil {
+		gone, err := a.stage(ctx)
+		if err != nil {
 			return err
 		}
-		err := a.start(ctx)
+		err = a.start(ctx)
 		if err == nil {
-			err = a.replace(ctx)
+			err = a.replace(ctx, gone)
 		}
 		if err != nil {
 			s.rollback()
@@ -46,22 +52,55 @@ type apply struct {
 	stamp      string
 }
 
-// stage fills the temporary tables. They are outside the transaction: nobody else sees them and every apply empties them.
-func (a *apply) stage(ctx context.Context) (err error) {
+// upserts reports whether the table may be written by an upsert.
+func (a *apply) upserts() bool {
 	t := a.delta.Table
-	keys, err := a.make(ctx, "keys", a.delta.Shape.Keys())
-	if err != nil {
-		return err
+	return len(t.Uniques) == 0 && t.Primary != nil && a.owns(t.Primary) && bytewiseKey(t, t.Primary)
+}
+
+// stage fills the temporary tables: the rows, and the keys whose rows are to be deleted, which it returns. They are outside
+// the transaction: nobody else sees them and every apply empties them.
+func (a *apply) stage(ctx context.Context) (gone *row.Batch, err error) {
+	t := a.delta.Table
+	if gone = a.delta.Keys; a.upserts() {
+		if gone, err = absent(a.delta); err != nil {
+			return nil, err
+		}
 	}
-	rows, err := a.make(ctx, "rows", a.delta.Shape)
-	if err != nil {
-		return err
+	if gone.Len() > 0 {
+		if a.keys, err = a.make(ctx, "keys", a.delta.Shape.Keys()); err == nil {
+			err = newSink(a.keys, t, a.delta.Shape.Keys()).send(ctx, a.d, a.s, gone)
+		}
 	}
-	a.keys, a.rows = keys, rows
-	if err := newSink(keys, t, a.delta.Shape.Keys()).send(ctx, a.d, a.s, a.delta.Keys); err != nil {
-		return err
+	if err == nil && a.delta.Images.Len() > 0 {
+		if a.rows, err = a.make(ctx, "rows", a.delta.Shape); err == nil {
+			err = newSink(a.rows, t, a.delta.Shape).send(ctx, a.d, a.s, a.delta.Images)
+		}
 	}
-	return newSink(rows, t, a.delta.Shape).send(ctx, a.d, a.s, a.delta.Images)
+	return gone, err
+}
+
+// absent returns the keys of a delta that have no row.
+func absent(delta driver.Delta) (*row.Batch, error) {
+	some := row.NewBatch(delta.Keys.Width())
+	if delta.Images.Len() == delta.Keys.Len() { // each is the row of another key
+		return some, nil
+	}
+	there := make(map[[16]byte]struct{}, delta.Images.Len())
+	var key []byte
+	for i := range delta.Images.Len() {
+		key = delta.Images.AppendKey(key[:0], i, delta.Shape.Key)
+		there[row.Seed(0).Digest(key)] = struct{}{}
+	}
+	for i := range delta.Keys.Len() {
+		if _, ok := there[row.Seed(0).Digest(delta.Keys.Row(i))]; ok {
+			continue
+		}
+		if err := some.AppendRow(delta.Keys.Row(i)); err != nil {
+			return nil, err
+		}
+	}
+	return some, nil
 }
 
 // make makes or empties one stage. Its columns have the table's types and collations, and, where a unique key of the
@@ -79,7 +118,7 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	}
 	signature := made + strings.Join(more, "")
 	if a.s.stages[plain] == signature {
-		return name, a.s.run(ctx, "DELETE FROM "+name)
+		return name, a.s.run(ctx, "TRUNCATE TABLE "+name)
 	}
 	delete(a.s.stages, plain)
 	if err := a.s.run(ctx, "DROP TEMPORARY TABLE IF EXISTS "+name); err != nil {
@@ -160,40 +199,62 @@ func (a *apply) number(ctx context.Context) (ready bool, err error) {
 }
 
 // replace is the body of the transaction.
-func (a *apply) replace(ctx context.Context) error {
+func (a *apply) replace(ctx context.Context, gone *row.Batch) error {
 	d, t := a.d, a.delta.Table
-	var same []string
-	for _, k := range keyColumns(a.delta.Shape) {
-		q := quote(k.name)
-		same = append(same, "t."+q+" = s."+q, "CAST(t."+q+" AS BINARY) = CAST(s."+q+" AS BINARY)")
-	}
-	if err := a.s.run(ctx, "DELETE t FROM "+a.keys+" s STRAIGHT_JOIN "+d.dialect.name(t.Name)+" t WHERE "+strings.Join(same, " AND ")); err != nil {
-		return err
-	}
-	displaced, err := a.displace(ctx)
-	if err != nil {
-		return err
-	}
-	names := list(a.delta.Shape.Names())
-	stored, err := a.s.exec(ctx, "INSERT INTO "+d.dialect.name(t.Name)+" ("+names+") SELECT "+names+" FROM "+a.rows)
-	if err != nil {
-		return err
-	}
-	if stored != int64(a.delta.Images.Len()) {
-		return fmt.Errorf("%d rows were sent and %d stored", a.delta.Images.Len(), stored)
-	}
-	if a.delta.Mended != nil {
-		if err := d.strike(ctx, a.s, driver.Repairs, t, a.delta.Mended, a.delta.Stamp); err != nil {
+	if gone.Len() > 0 {
+		if err := a.remove(ctx); err != nil {
 			return err
 		}
 	}
-	if err := d.put(ctx, a.s, driver.Repairs, t, displaced, a.stamp); err != nil {
-		return err
+	displaced, err := a.displace(ctx)
+	if err == nil {
+		err = a.write(ctx)
 	}
-	if !a.delta.Note {
+	if err == nil && a.delta.Mended != nil {
+		err = d.strike(ctx, a.s, driver.Repairs, t, a.delta.Mended, a.delta.Stamp)
+	}
+	if err == nil {
+		err = d.put(ctx, a.s, driver.Repairs, t, displaced, a.stamp)
+	}
+	if err == nil && a.delta.Note {
+		err = d.put(ctx, a.s, driver.Changed, t, a.delta.Keys, a.stamp)
+	}
+	return err
+}
+
+// remove deletes the rows of exactly the staged keys.
+func (a *apply) remove(ctx context.Context) error {
+	var same []string
+	for _, k := range keyColumns(a.delta.Shape) {
+		q := quote(k.name)
+		same = append(same, "t."+q+" = s."+q)
+		if !exact(k.typ) {
+			same = append(same, "CAST(t."+q+" AS BINARY) = CAST(s."+q+" AS BINARY)")
+		}
+	}
+	return a.s.run(ctx, "DELETE t FROM "+a.keys+" s STRAIGHT_JOIN "+a.d.dialect.name(a.delta.Table.Name)+" t WHERE "+strings.Join(same, " AND "))
+}
+
+// write writes the staged rows. An upsert counts a row that it has changed as two.
+func (a *apply) write(ctx context.Context) error {
+	sent := int64(a.delta.Images.Len())
+	if sent == 0 {
 		return nil
 	}
-	return d.put(ctx, a.s, driver.Changed, t, a.delta.Keys, a.stamp)
+	columns := list(a.delta.Shape.Names())
+	sql, most := "INSERT INTO "+a.d.dialect.name(a.delta.Table.Name)+" ("+columns+") SELECT "+columns+" FROM "+a.rows+" s", sent
+	if a.upserts() {
+		var set []string
+		for _, n := range a.delta.Shape.Names() {
+			set = append(set, quote(n)+" = s."+quote(n))
+		}
+		sql, most = sql+" ON DUPLICATE KEY UPDATE "+strings.Join(set, ", "), 2*sent
+	}
+	stored, err := a.s.exec(ctx, sql)
+	if err == nil && (stored < sent || stored > most) {
+		err = fmt.Errorf("%d rows were sent and %d stored", sent, stored)
+	}
+	return err
 }
 
 // displace removes the rows that hold a unique value about to be written, as the target compares them, and returns
@@ -201,7 +262,7 @@ func (a *apply) replace(ctx context.Context) error {
 func (a *apply) displace(ctx context.Context) (*row.Batch, error) {
 	t := a.delta.Table
 	found := row.NewBatch(max(len(a.delta.Shape.Key), 1))
-	if a.delta.Images.Len() == 0 {
+	if a.delta.Images.Len() == 0 || a.upserts() {
 		return found, nil
 	}
 	keys := slices.Clone(t.Uniques)
@@ -237,11 +298,16 @@ func (a *apply) owns(k *schema.Key) bool {
 func bytewiseKey(t *schema.Table, k *schema.Key) bool {
 	for _, p := range k.Columns {
 		c := t.Column(p.Column)
-		if c == nil || p.Prefix > 0 || c.Type.Charset != "" && !c.Type.Binary {
+		if c == nil || p.Prefix > 0 || !exact(c.Type) {
 			return false
 		}
 	}
 	return true
+}
+
+// exact reports whether values of a type that the server finds equal have equal bytes.
+func exact(t schema.Type) bool {
+	return (t.Charset == "" || t.Binary) && t.Kind != row.Float32 && t.Kind != row.Float64
 }
 
 // equal compares the parts of a unique key of two tables, as the key does.
