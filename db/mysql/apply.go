@@ -109,14 +109,14 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	t := a.delta.Table
 	plain := "whimbrel_" + what + "_" + strconv.Itoa(t.Number)
 	name := quote(a.d.schema) + "." + quote(plain)
-	made := "CREATE TEMPORARY TABLE " + name + " ENGINE=InnoDB AS SELECT " + list(s.Names()) + " FROM " + a.d.dialect.name(t.Name) + " LIMIT 0"
+	like := " AS SELECT " + list(s.Names()) + " FROM " + a.d.dialect.name(t.Name) + " LIMIT 0"
 	var more []string
 	if what == "rows" {
 		for _, c := range generatedKeys(t) {
 			more = append(more, "ADD COLUMN "+a.d.dialect.column(t, c, false))
 		}
 	}
-	signature := made + strings.Join(more, "")
+	signature := like + strings.Join(more, "")
 	if a.s.stages[plain] == signature {
 		return name, a.s.run(ctx, "TRUNCATE TABLE "+name)
 	}
@@ -124,7 +124,7 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	if err := a.s.run(ctx, "DROP TEMPORARY TABLE IF EXISTS "+name); err != nil {
 		return "", err
 	}
-	if err := a.s.run(ctx, made); err != nil {
+	if err := a.create(ctx, name, like); err != nil {
 		return "", err
 	}
 	if len(more) > 0 {
@@ -134,6 +134,18 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	}
 	a.s.stages[plain] = signature
 	return name, nil
+}
+
+// create makes a temporary table, of an engine without a way back if the server has one and lets us: a stage needs none, and
+// InnoDB would keep one.
+func (a *apply) create(ctx context.Context, name, like string) error {
+	if a.d.version.maria() {
+		err := a.s.run(ctx, "CREATE TEMPORARY TABLE "+name+" ENGINE=Aria"+like)
+		if err == nil || number(err) == 0 {
+			return err
+		}
+	}
+	return a.s.run(ctx, "CREATE TEMPORARY TABLE "+name+" ENGINE=InnoDB"+like)
 }
 
 // generatedKeys are the generated columns that unique keys of the table are made of.

@@ -175,3 +175,24 @@ func TestSharedValuesArePartedBeforeTheKeyIsBuilt(t *testing.T) {
 		t.Fatal(n)
 	}
 }
+
+// TestStagesOfAnotherEngine applies where the server makes nothing but InnoDB.
+func TestStagesOfAnotherEngine(t *testing.T) {
+	p := newPair(t, "CREATE TABLE p (id INT PRIMARY KEY, v INT)")
+	var held []*lease
+	for range 4 { // every session for work
+		l, err := p.dst.Applier.(*database).work.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.run(t.Context(), "SET enforce_storage_engine=InnoDB"); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, l)
+	}
+	for _, l := range held {
+		l.back()
+	}
+	p.src.app().do("INSERT INTO p VALUES (1,1),(2,2)", "DELETE FROM p WHERE id = 2")
+	p.converge(1)
+}
