@@ -85,9 +85,13 @@ func (d *database) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([
 	return all, nil
 }
 
-// claim writes this run down as the source's, or fails where another run's is there.
+// claim writes this run down as the source's, or fails where another run's is there. What is there already is not made
+// again, because even that would wait for the binary log to be on disk.
 func (d *database) claim(ctx context.Context, s *session) error {
 	owner := d.own("owner")
+	if run, err := s.runOf(ctx, owner); err != nil || run == d.options.Run {
+		return err
+	}
 	for _, sql := range []string{
 		"CREATE TABLE IF NOT EXISTS " + owner + " (one TINYINT NOT NULL PRIMARY KEY, run VARCHAR(40) NOT NULL) ENGINE=InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
 		"INSERT IGNORE INTO " + owner + " VALUES (1, " + hexText(d.options.Run) + ")",
@@ -127,20 +131,35 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		if err := d.claim(ctx, ses); err != nil {
 			return err
 		}
-		for _, sql := range []string{
-			"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
-			"CREATE TABLE IF NOT EXISTS " + d.own("mark") + " (slot INT NOT NULL PRIMARY KEY, number BIGINT NOT NULL) ENGINE=InnoDB",
-			"INSERT IGNORE INTO " + d.own("mark") + " VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0),(10,0),(11,0),(12,0),(13,0),(14,0),(15,0)",
-			"CREATE TABLE IF NOT EXISTS " + d.record(t) + " (" + strings.Join(columns, ", ") + ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
-		} {
-			if err := ses.run(ctx, sql); err != nil {
-				return err
-			}
+		if err := d.book(ctx, ses); err != nil {
+			return err
+		}
+		sql := "CREATE TABLE IF NOT EXISTS " + d.record(t) + " (" + strings.Join(columns, ", ") + ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
+		if err := ses.run(ctx, sql); err != nil {
+			return err
 		}
 		return d.raise(ctx, ses, t, d.recorders(t, key), w)
 	})
 	if err != nil {
 		return fmt.Errorf("capture %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// book makes the tables that all records share, where one is missing. The rows of mark are put in at last.
+func (d *database) book(ctx context.Context, s *session) error {
+	there, err := s.rows(ctx, "SELECT (SELECT COUNT(*) FROM "+d.own("mark")+" WHERE slot = 15), (SELECT COUNT(*) FROM "+d.own("lane")+" WHERE table_no = 0)")
+	if err == nil && there[0][0] == "1" || err != nil && classes[number(err)] != driver.Missing {
+		return err
+	}
+	for _, sql := range []string{
+		"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
+		"CREATE TABLE IF NOT EXISTS " + d.own("mark") + " (slot INT NOT NULL PRIMARY KEY, number BIGINT NOT NULL) ENGINE=InnoDB",
+		"INSERT IGNORE INTO " + d.own("mark") + " VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0),(10,0),(11,0),(12,0),(13,0),(14,0),(15,0)",
+	} {
+		if err := s.run(ctx, sql); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -290,24 +309,25 @@ func (d *database) Finish(ctx context.Context) error {
 // Settle waits for the transactions that have written, or that nobody holds, and are open now. A transaction that has
 // not written yet fires the triggers when it does.
 func (d *database) Settle(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
-	err := d.control.with(ctx, func(s *session) error { return d.awaitWriters(ctx, s, w) })
+	err := d.control.with(ctx, func(s *session) error {
+		_, err := d.awaitWriters(ctx, s, w)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("wait for older transactions: %w", err)
 	}
 	return nil
 }
 
-func (d *database) awaitWriters(ctx context.Context, s *session, w driver.Wait) error {
-	older, err := d.writing(ctx, s)
+// awaitWriters waits for the transactions that are open when it begins and returns those that are open when it ends.
+func (d *database) awaitWriters(ctx context.Context, s *session, w driver.Wait) (map[string]string, error) {
+	now, err := d.writing(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	older := now
 	limit := time.Now().Add(w.Settled)
 	for {
-		now, err := d.writing(ctx, s)
-		if err != nil {
-			return err
-		}
 		var left []string
 		for id, who := range now {
 			if _, ok := older[id]; ok {
@@ -315,16 +335,19 @@ func (d *database) awaitWriters(ctx context.Context, s *session, w driver.Wait) 
 			}
 		}
 		if len(left) == 0 {
-			return nil
+			return now, nil
 		}
 		if time.Now().After(limit) {
 			slices.Sort(left)
-			return &waitError{strings.Join(left, "; ") + ": end it, then go on"}
+			return nil, &waitError{strings.Join(left, "; ") + ": end it, then go on"}
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case <-time.After(staleness):
+		}
+		if now, err = d.writing(ctx, s); err != nil {
+			return nil, err
 		}
 	}
 }

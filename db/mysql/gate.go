@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -29,30 +31,50 @@ func barriers(t *schema.Table) []trigger {
 	return all
 }
 
+// atOnce is how many sessions change triggers side by side: a server waits about ten times for the disk to make one. It leaves
+// one of the control sessions to everything else.
+const atOnce = 2
+
 // Shut raises the barriers, trying each table again until w.Settled has passed, and then waits for the writes in flight.
 func (d gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
-	err := d.control.with(ctx, func(s *session) error {
-		if err := d.claim(ctx, s); err != nil {
-			return err
-		}
+	err := d.control.with(ctx, func(s *session) error { return d.claim(ctx, s) })
+	if err == nil {
 		limit := time.Now().Add(w.Settled)
-		for _, t := range tables {
+		err = d.each(ctx, tables, func(ctx context.Context, s *session, t *schema.Table) error {
 			for {
 				err := d.raise(ctx, s, t, barriers(t), w)
-				if err == nil {
-					break
-				}
-				if number(err) != 1205 || time.Now().After(limit) {
-					return fmt.Errorf("%s: %w", t.Name, err)
+				if err == nil || number(err) != 1205 || time.Now().After(limit) {
+					return err
 				}
 			}
-		}
-		return d.awaitWriters(ctx, s, w)
-	})
+		})
+	}
+	if err == nil {
+		err = d.control.with(ctx, func(s *session) error {
+			_, err := d.awaitWriters(ctx, s, w)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("shut the source: %w", err)
 	}
 	return nil
+}
+
+// each does something to every table, a few at a time.
+func (d gate) each(ctx context.Context, tables []*schema.Table, do func(context.Context, *session, *schema.Table) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, t := range tables {
+		g.Go(func() error {
+			err := d.control.with(ctx, func(s *session) error { return do(ctx, s, t) })
+			if err != nil {
+				err = fmt.Errorf("%s: %w", t.Name, err)
+			}
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // Prove looks for the barriers of every table, for transactions that have written and for prepared ones, and last takes
@@ -77,10 +99,7 @@ func (d gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 			}
 			locks = append(locks, d.dialect.name(t.Name)+" READ")
 		}
-		if err := d.awaitWriters(ctx, s, w); err != nil {
-			return err
-		}
-		open, err := d.writing(ctx, s)
+		open, err := d.awaitWriters(ctx, s, w)
 		if err != nil {
 			return err
 		}
@@ -106,17 +125,16 @@ func (d gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 
 // Reopen takes the barriers away.
 func (d gate) Reopen(ctx context.Context, tables []*schema.Table) error {
-	err := d.control.with(ctx, func(s *session) error {
-		if others, err := d.others(ctx, s); err != nil || others {
-			return err
-		}
-		for _, t := range tables {
-			if err := d.lower(ctx, s, t, numberedNames(t, shutters...), driver.Wait{Lock: 10 * time.Second}); err != nil {
-				return fmt.Errorf("%s: %w", t.Name, err)
-			}
-		}
-		return nil
+	var others bool
+	err := d.control.with(ctx, func(s *session) (err error) {
+		others, err = d.others(ctx, s)
+		return err
 	})
+	if err == nil && !others {
+		err = d.each(ctx, tables, func(ctx context.Context, s *session, t *schema.Table) error {
+			return d.lower(ctx, s, t, numberedNames(t, shutters...), driver.Wait{Lock: 10 * time.Second})
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("reopen the source: %w", err)
 	}
