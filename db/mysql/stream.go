@@ -23,8 +23,8 @@ type stream struct {
 
 // A statement is ended after this many bytes or rows: an error is not found later than that, and no more keys are kept.
 const (
-	statementBytes = 32 << 20
-	statementRows  = 1 << 17
+	statementBytes = 8 << 20
+	statementRows  = 1 << 16
 )
 
 // keyList is the keys of the rows of a statement, so that a row can be named that the server knows by its place.
