@@ -41,7 +41,11 @@ func (d *database) recorders(t *schema.Table, key []keyColumn) []trigger {
 	var same []string
 	for _, k := range key {
 		q := quote(k.name)
-		same = append(same, "CAST(OLD."+q+" AS BINARY) <=> CAST(NEW."+q+" AS BINARY)")
+		if exact(k.typ) {
+			same = append(same, "OLD."+q+" <=> NEW."+q)
+		} else {
+			same = append(same, "CAST(OLD."+q+" AS BINARY) <=> CAST(NEW."+q+" AS BINARY)")
+		}
 	}
 	update := "BEGIN IF NOT (" + strings.Join(same, " AND ") + ") THEN " + note("OLD") + "; END IF; " + note("NEW") + "; END"
 	n := strconv.Itoa(t.Number)

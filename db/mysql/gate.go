@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -175,46 +174,4 @@ func (d gate) Writers(ctx context.Context) ([]driver.Writer, error) {
 		return nil, fmt.Errorf("list the writers: %w", err)
 	}
 	return found, nil
-}
-
-// guard keeps others from the target's tables: triggers that refuse sessions without our variable. They are row triggers
-// and stay during our own loads: measured with LOAD DATA of rows of 16 short columns they take about a quarter more of the
-// server's processor time, and a look at the variable alone less than a comparison with the run's name. That buys that
-// no other session can write between two of our transactions (HAZARDS 92); an operator who knows that the target is
-// his alone can leave the tables open until they are loaded.
-type guard struct{ *database }
-
-const refuseOthers = "IF @whimbrel_run IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF"
-
-func guards(t *schema.Table) []trigger {
-	var all []trigger
-	for _, e := range events {
-		all = append(all, trigger{numberedNames(t, "guard_"+strings.ToLower(e))[0], "BEFORE", e, refuseOthers})
-	}
-	return all
-}
-
-// Shut refuses others' writes to one table.
-func (d guard) Shut(ctx context.Context, t *schema.Table) error {
-	if t.Number == 0 {
-		return errors.New("shut " + t.Name.String() + ": the table has no number")
-	}
-	err := d.control.with(ctx, func(s *session) error {
-		return d.raise(ctx, s, t, guards(t), driver.Wait{Lock: 10 * time.Second})
-	})
-	if err != nil {
-		return fmt.Errorf("shut %s: %w", t.Name, err)
-	}
-	return nil
-}
-
-// Open lets everybody write again.
-func (d guard) Open(ctx context.Context, t *schema.Table) error {
-	err := d.control.with(ctx, func(s *session) error {
-		return d.lower(ctx, s, t, numberedNames(t, "guard_insert", "guard_update", "guard_delete"), driver.Wait{Lock: 10 * time.Second})
-	})
-	if err != nil {
-		return fmt.Errorf("open %s: %w", t.Name, err)
-	}
-	return nil
 }
