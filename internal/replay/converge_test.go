@@ -285,7 +285,11 @@ func (h *history) follow(ctx context.Context, p *process) error {
 
 func (h *history) lane(p *process) *replay.Lane {
 	lane := replay.NewLane(p.from, p.to, p.epoch)
-	lane.Most = func() int { return 1 + h.rnd.IntN(5) }
+	lane.Most = func() int {
+		h.turn.Lock()
+		defer h.turn.Unlock()
+		return 1 + h.rnd.IntN(5)
+	}
 	return lane
 }
 

@@ -91,6 +91,7 @@ func (l *Lane) step(ctx context.Context) (done Done, err error) {
 		if !more {
 			break
 		}
+		l.now.close()
 		l.now, l.next = l.next, l.now
 	}
 	l.now.close()
@@ -134,12 +135,11 @@ func (l *Lane) carry(ctx context.Context, more bool) error {
 	}
 	taking, cancel := context.WithCancel(ctx)
 	defer cancel()
+	l.next.reset(l.most())
+	front := l.now.receipt
 	var wg sync.WaitGroup
 	var taken error
-	wg.Go(func() {
-		l.next.reset(l.most())
-		taken = l.take(taking, l.next, nil, l.now.receipt)
-	})
+	wg.Go(func() { taken = l.take(taking, l.next, nil, front) })
 	err := l.settle(ctx, l.now)
 	if err != nil {
 		cancel()
