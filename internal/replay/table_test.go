@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/replay"
+	"github.com/whimbrel/whimbrel/row"
 )
 
 // Whoever waits for a replay that is told to end hears why it ended, and not what a driver says of an ended context.
@@ -58,6 +61,8 @@ func TestAStepGivesItsSessionsBack(t *testing.T) {
 		must(x.Insert(h.table.Name, []byte(strconv.Itoa(i)), nil, []byte("note")))
 	}
 	must(x.Commit())
+	receipts := &counted{Recorder: p.from.Database.Recorder}
+	p.from.Database.Recorder = receipts
 	lane := replay.NewLane(p.from, p.to, p.epoch)
 	lane.Most = func() int { return 2 }
 	steps, applied := 0, 0
@@ -66,11 +71,47 @@ func TestAStepGivesItsSessionsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		applied += done.Entries
-		if n := h.source.Sessions() + h.target.Sessions(); n != 0 {
-			t.Fatalf("%d sessions are held after a step", n)
+		if n := receipts.open.Load(); n != 0 {
+			t.Fatalf("%d receipts are open after a step", n)
 		}
+	}
+	if n := receipts.most.Load(); n != 2 {
+		t.Errorf("%d receipts were open at one time", n)
 	}
 	if got := h.target.Rows(h.table.Name).Len(); got != rows || applied != rows || steps > 4 {
 		t.Errorf("%d rows of %d, %d entries, %d steps", got, rows, applied, steps)
 	}
+}
+
+// counted counts the receipts that are open.
+type counted struct {
+	driver.Recorder
+	open, most atomic.Int64
+}
+
+func (c *counted) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	if earlier, wrapped := want.Beyond.(*receipt); wrapped {
+		want.Beyond = earlier.Receipt
+	}
+	r, err := c.Recorder.Take(ctx, want, keys, images)
+	if err != nil {
+		return nil, err
+	}
+	if n := c.open.Add(1); n > c.most.Load() {
+		c.most.Store(n)
+	}
+	return &receipt{Receipt: r, of: c}, nil
+}
+
+type receipt struct {
+	driver.Receipt
+	of     *counted
+	closed atomic.Bool
+}
+
+func (r *receipt) Close() error {
+	if !r.closed.Swap(true) {
+		r.of.open.Add(-1)
+	}
+	return r.Receipt.Close()
 }
