@@ -97,76 +97,142 @@ func (c capturer) install(ctx context.Context, s *session, t *schema.Table, sh s
 		target, trigger("empty", t)); err != nil || len(r.Rows) > 0 {
 		return err
 	}
-	rows, err := s.rowLevel(ctx, target, sh)
+	why, err := s.rowLevel(ctx, target)
 	if err != nil {
 		return err
 	}
-	if err := s.exec(ctx, recorderDDL(t, target, sh)); err != nil {
+	exact, err := s.exact(ctx, target, sh)
+	if err != nil {
 		return err
 	}
-	if rows {
-		return s.installRows(ctx, t, target)
+	members, kinds := []string{target}, statements
+	if why != "" {
+		kinds = singles
+		if members, err = s.partitions(ctx, target); err != nil {
+			return err
+		}
 	}
-	return s.exec(ctx, statementTriggers(t, target))
+	kinds = append(slices.Clone(kinds), moves(sh, exact), empties)
+	return s.exec(ctx, recorderDDL(t, target, sh, kinds)+triggersDDL(t, members, kinds))
 }
 
-// recorderDDL makes the record and the function that writes it. The function's body is a quoted literal: a column named $$
-// would end any other kind of quoting.
-func recorderDDL(t *schema.Table, target string, sh schema.Shape) string {
+// recorderDDL makes the record and the functions that write it. A function's body is a quoted literal: a column named $$ would
+// end any other kind of quoting. The functions run with their owner's rights and with a search path of their own, whatever
+// the application's are.
+func recorderDDL(t *schema.Table, target string, sh schema.Shape, kinds []noting) string {
 	columns, shown := make([]string, len(sh.Key)), make([]string, len(sh.Key))
 	for i, k := range keyColumns(sh, "") {
 		columns[i] = "k" + itoa(i+1)
 		shown[i] = k + " AS " + columns[i]
 	}
-	list := strings.Join(columns, ", ")
-	body := strings.NewReplacer("{record}", record(t), "{columns}", list,
-		"{new_row}", strings.Join(keyColumns(sh, "NEW."), ", "), "{old_row}", strings.Join(keyColumns(sh, "OLD."), ", "),
-		"{new}", strings.Join(keyColumns(sh, "n."), ", "), "{old}", strings.Join(keyColumns(sh, "o."), ", ")).Replace(noteBody)
-	return fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %[1]s
+	sql := fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %[1]s
 			WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0)
-			AS SELECT clock_timestamp() AS noted, %[2]s FROM %[3]s WITH NO DATA;
-		CREATE OR REPLACE FUNCTION %[4]s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-			SET search_path = pg_catalog, pg_temp AS %[5]s;
-		REVOKE ALL ON FUNCTION %[4]s() FROM PUBLIC`,
-		record(t), strings.Join(shown, ", "), target, note(t), literal(body))
-}
-
-func note(t *schema.Table) string { return fmt.Sprintf("whimbrel_source.note_%d", t.Number) }
-
-// statementTriggers note whole statements. The trigger for TRUNCATE is made last: where it is, all are.
-func statementTriggers(t *schema.Table, target string) string {
-	var sql strings.Builder
-	for _, e := range []struct{ what, event, tables string }{
-		{"insert", "INSERT", "REFERENCING NEW TABLE AS whimbrel_new"},
-		{"update", "UPDATE", "REFERENCING OLD TABLE AS whimbrel_old NEW TABLE AS whimbrel_new"},
-		{"delete", "DELETE", "REFERENCING OLD TABLE AS whimbrel_old"},
-		{"empty", "TRUNCATE", ""},
-	} {
-		sql.WriteString(triggerDDL(trigger(e.what, t), "AFTER "+e.event, target, e.tables+" FOR EACH STATEMENT", note(t)))
+			AS SELECT clock_timestamp() AS noted, %[2]s FROM %[3]s WITH NO DATA;`, record(t), strings.Join(shown, ", "), target)
+	entries := map[what]string{
+		newRows: "SELECT pg_catalog.clock_timestamp(), " + strings.Join(keyColumns(sh, "n."), ", ") + " FROM whimbrel_new AS n",
+		oldRows: "SELECT pg_catalog.clock_timestamp(), " + strings.Join(keyColumns(sh, "o."), ", ") + " FROM whimbrel_old AS o",
+		newRow:  "VALUES (pg_catalog.clock_timestamp(), " + strings.Join(keyColumns(sh, "NEW."), ", ") + ")",
+		oldRow:  "VALUES (pg_catalog.clock_timestamp(), " + strings.Join(keyColumns(sh, "OLD."), ", ") + ")",
 	}
-	return sql.String()
+	made := map[what]bool{}
+	for _, n := range kinds {
+		if made[n.what] {
+			continue
+		}
+		made[n.what] = true
+		into, from := "noted, "+strings.Join(columns, ", "), entries[n.what]
+		if n.what == everyRow {
+			into, from = "noted", "VALUES (pg_catalog.clock_timestamp())"
+		}
+		body := strings.NewReplacer("{record}", record(t), "{columns}", into, "{entries}", from).Replace(noteBody)
+		sql += fmt.Sprintf(`CREATE OR REPLACE FUNCTION %[1]s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+			SET search_path = pg_catalog, pg_temp AS %[2]s; REVOKE ALL ON FUNCTION %[1]s() FROM PUBLIC;`, note(t, n.what), literal(body))
+	}
+	return sql
 }
 
+// what a function of a recorder notes.
+type what string
+
+const (
+	newRows  what = "new_rows"
+	oldRows  what = "old_rows"
+	newRow   what = "new_row"
+	oldRow   what = "old_row"
+	everyRow what = "every_row"
+)
+
+func note(t *schema.Table, w what) string {
+	return fmt.Sprintf("whimbrel_source.note_%d_%s", t.Number, w)
+}
+
+// notes are the functions of a table's recorder.
+func notes(t *schema.Table) []string {
+	return []string{note(t, newRows), note(t, oldRows), note(t, newRow), note(t, oldRow), note(t, everyRow)}
+}
+
+// noting is a trigger that calls a function of a table's recorder.
+type noting struct {
+	name, when, how string
+	what            what
+}
+
+func (n noting) ddl(t *schema.Table, table string) string {
+	return triggerDDL(trigger(n.name, t), n.when, table, n.how, note(t, n.what))
+}
+
+// moves notes the key that a row had before an UPDATE changed it. Its condition is asked in the server's own code, so that a
+// row which keeps its key costs next to nothing. Where equal keys need not be equal bytes the bytes are compared.
+func moves(sh schema.Shape, exact bool) noting {
+	was, is := strings.Join(keyColumns(sh, "OLD."), ", "), strings.Join(keyColumns(sh, "NEW."), ", ")
+	changed := "ROW(" + was + ") IS DISTINCT FROM ROW(" + is + ")"
+	if !exact {
+		changed = "ROW(" + was + ")::record OPERATOR(pg_catalog.*<>) ROW(" + is + ")::record"
+	}
+	return noting{"key", "AFTER UPDATE", "FOR EACH ROW WHEN (" + changed + ")", oldRow}
+}
+
+// empties notes that the table was emptied. It is made last: where it is, all are.
+var empties = noting{"empty", "AFTER TRUNCATE", "FOR EACH STATEMENT", everyRow}
+
+// statements note whole statements: each costs the application one call, however many rows it changes.
+var statements = []noting{
+	{"insert", "AFTER INSERT", "REFERENCING NEW TABLE AS whimbrel_new FOR EACH STATEMENT", newRows},
+	{"update", "AFTER UPDATE", "REFERENCING NEW TABLE AS whimbrel_new FOR EACH STATEMENT", newRows},
+	{"delete", "AFTER DELETE", "REFERENCING OLD TABLE AS whimbrel_old FOR EACH STATEMENT", oldRows},
+}
+
+// singles note row by row: of a partitioned table also rows that are written to a partition by name, of any table those that
+// a subscription applies.
+var singles = []noting{
+	{"row", "AFTER INSERT OR UPDATE", "FOR EACH ROW", newRow},
+	{"delete", "AFTER DELETE", "FOR EACH ROW", oldRow},
+}
+
+// triggerDDL makes a trigger anew that fires whatever the session's role in replication is.
 func triggerDDL(name, when, table, how, function string) string {
 	return fmt.Sprintf(`DROP TRIGGER IF EXISTS %[1]s ON %[3]s; CREATE TRIGGER %[1]s %[2]s ON %[3]s %[4]s EXECUTE FUNCTION %[5]s();
 		ALTER TABLE %[3]s ENABLE ALWAYS TRIGGER %[1]s;`, name, when, table, how, function)
 }
 
-// installRows notes single rows: of a partitioned table also those that are written to a partition by name, of any table
-// those that a subscription applies. TRUNCATE of a partition fires no trigger of the root, so each has its own.
-func (s *session) installRows(ctx context.Context, t *schema.Table, target string) error {
-	members, err := s.partitions(ctx, target)
-	if err != nil {
-		return err
-	}
-	sql := triggerDDL(trigger("row", t), "AFTER INSERT OR UPDATE OR DELETE", target, "FOR EACH ROW", note(t))
-	for _, m := range members {
-		if m != target {
-			sql += "ALTER TABLE " + m + " ENABLE ALWAYS TRIGGER " + trigger("row", t) + ";"
-			sql += triggerDDL(trigger("empty", t), "AFTER TRUNCATE", m, "FOR EACH STATEMENT", note(t))
+// triggersDDL makes the triggers of a table and, where it has partitions, what these need beside their copies of the root's:
+// a copy is not always on, and TRUNCATE of a partition fires no trigger of the root, so that each has its own.
+func triggersDDL(t *schema.Table, members []string, kinds []noting) string {
+	sql, target := "", members[0]
+	for _, n := range kinds {
+		for _, m := range members[1:] {
+			if n.what == everyRow {
+				sql += n.ddl(t, m)
+			}
+		}
+		sql += n.ddl(t, target)
+		for _, m := range members[1:] {
+			if n.what != everyRow {
+				sql += "ALTER TABLE " + m + " ENABLE ALWAYS TRIGGER " + trigger(n.name, t) + ";"
+			}
 		}
 	}
-	return s.exec(ctx, sql+triggerDDL(trigger("empty", t), "AFTER TRUNCATE", target, "FOR EACH STATEMENT", note(t)))
+	return sql
 }
 
 // partitions returns the quoted names of a table and of everything below it in its partition tree.
@@ -184,18 +250,19 @@ func (s *session) partitions(ctx context.Context, target string) ([]string, erro
 	return names, nil
 }
 
-// rowLevel reports whether a trigger for each statement would miss or mix up rows: partitions and heirs can be written by
-// name, a subscription's worker fires no statement trigger, and UNION takes keys that are equal but not the same for one.
-func (s *session) rowLevel(ctx context.Context, target string, sh schema.Shape) (bool, error) {
-	const query = `SELECT c.relkind = 'p' OR EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))
-		OR EXISTS (SELECT FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database())
+// rowLevel says, in a clause, why a trigger for each statement would miss rows of a table; empty where it would not.
+// Partitions and heirs can be written by name, and a subscription's worker fires no statement trigger (HAZARDS 8, 11).
+func (s *session) rowLevel(ctx context.Context, target string) (string, error) {
+	const query = `SELECT CASE WHEN c.relkind = 'p' THEN 'it has partitions'
+		WHEN EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)) THEN 'it takes part in inheritance'
+		WHEN EXISTS (SELECT FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database())
+			THEN 'the database subscribes to changes of another' ELSE '' END
 		FROM pg_class c WHERE c.oid = $1::regclass`
 	r, err := s.query(ctx, query, target)
-	if err != nil || string(r.Rows[0][0]) == "t" {
-		return true, err
+	if err != nil {
+		return "", err
 	}
-	exact, err := s.exact(ctx, target, sh)
-	return !exact, err
+	return string(r.Rows[0][0]), nil
 }
 
 // pause is how long a wait for others looks away.
@@ -278,7 +345,7 @@ func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) er
 }
 
 func (c capturer) remove(ctx context.Context, s *session, t *schema.Table, w driver.Wait) error {
-	names, err := s.withTriggers(ctx, note(t))
+	names, err := s.withTriggers(ctx, notes(t)...)
 	if err != nil {
 		return err
 	}
@@ -286,7 +353,7 @@ func (c capturer) remove(ctx context.Context, s *session, t *schema.Table, w dri
 	for _, n := range names {
 		sql += "DROP TRIGGER IF EXISTS " + n + ";"
 	}
-	if err := s.exec(ctx, sql+"DROP FUNCTION IF EXISTS "+note(t)+"(); DROP TABLE IF EXISTS "+record(t)); err != nil {
+	if err := s.exec(ctx, sql+"DROP FUNCTION IF EXISTS "+strings.Join(notes(t), "(), ")+"(); DROP TABLE IF EXISTS "+record(t)); err != nil {
 		return err
 	}
 	const lanes = `DO 'BEGIN IF to_regclass(''whimbrel_source.lane'') IS NOT NULL THEN
@@ -297,13 +364,14 @@ func (c capturer) remove(ctx context.Context, s *session, t *schema.Table, w dri
 	return s.commit(ctx)
 }
 
-// withTriggers returns "trigger ON table" for every trigger that calls a function of ours and is not a partition's copy.
-func (s *session) withTriggers(ctx context.Context, function string) ([]string, error) {
+// withTriggers returns "trigger ON table" for every trigger that calls one of these functions of ours and is not a
+// partition's copy.
+func (s *session) withTriggers(ctx context.Context, functions ...string) ([]string, error) {
 	const query = `SELECT quote_ident(t.tgname) || ' ON ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 		FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE t.tgfoid = to_regproc($1) AND NOT t.tgisinternal AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0'
+		WHERE t.tgfoid IN (SELECT to_regproc(f) FROM unnest($1::text[]) AS f) AND NOT t.tgisinternal AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0'
 		ORDER BY c.relkind DESC, 1`
-	r, err := s.query(ctx, query, function)
+	r, err := s.query(ctx, query, nameArray(functions))
 	if err != nil {
 		return nil, err
 	}
@@ -324,8 +392,8 @@ func (c capturer) Finish(ctx context.Context) error {
 	if others, err := c.db.foreign(ctx, l.session); err != nil || others {
 		return err
 	}
-	r, err := l.query(ctx, `SELECT DISTINCT (regexp_match(p.proname, '^note_([0-9]+)$'))[1] FROM pg_proc p
-		WHERE p.pronamespace = to_regnamespace('whimbrel_source') AND p.proname ~ '^note_[0-9]+$'`)
+	r, err := l.query(ctx, `SELECT DISTINCT (regexp_match(p.proname, '^note_([0-9]+)_'))[1] FROM pg_proc p
+		WHERE p.pronamespace = to_regnamespace('whimbrel_source') AND p.proname ~ '^note_[0-9]+_'`)
 	if err != nil {
 		return fmt.Errorf("remove what is left at the source: %w", err)
 	}
@@ -361,7 +429,7 @@ func (c capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]
 		}
 	}
 	if len(t.Options.Inherits)+len(t.Options.Children) > 0 {
-		all = append(all, gap("inherits", driver.Note, "The table takes part in inheritance; its own rows are moved and noted one by one.", ""))
+		all = append(all, gap("inherits", driver.Note, "The table takes part in inheritance; its own rows are moved.", ""))
 	}
 	more, err := c.gapsInCatalog(ctx, t)
 	if err != nil {
@@ -394,5 +462,12 @@ func (c capturer) gapsInCatalog(ctx context.Context, t *schema.Table) ([][4]stri
 	for _, line := range r.Rows {
 		all = append(all, [4]string{string(line[0]), string(line[1]), string(line[2]), string(line[3])})
 	}
-	return all, nil
+	why, err := l.rowLevel(ctx, c.db.dialect().table(t.Name))
+	if err == nil && why != "" {
+		all = append(all, [4]string{
+			"row-triggers", string(driver.Note), "Changes of the table are noted row by row, not statement by statement, because " + why + ".",
+			"Expect statements that change many rows to cost the source about twice their own work while it moves.",
+		})
+	}
+	return all, err
 }
