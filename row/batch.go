@@ -31,6 +31,12 @@ func NewBatch(width int) *Batch {
 	return &Batch{width: width, open: -1}
 }
 
+// Reshape empties the batch for rows of another width and keeps its memory as Reset does.
+func (b *Batch) Reshape(width int) {
+	b.Reset()
+	b.width = NewBatch(width).width
+}
+
 // Width is the number of cells in a row.
 func (b *Batch) Width() int { return b.width }
 

@@ -333,3 +333,18 @@ func ExampleBatch() {
 	fmt.Printf("%d row: %x\n", b.Len(), b.Row(0))
 	// Output: 1 row: 0000000131ffffffff
 }
+
+func TestReshapeKeepsMemoryAndForgetsRows(t *testing.T) {
+	b := row.NewBatch(2)
+	b.AppendString("a")
+	b.AppendString("b")
+	b.AppendString("half a row")
+	b.Reshape(1)
+	if b.Len() != 0 || b.Size() != 0 || b.Width() != 1 {
+		t.Fatalf("%d rows, %d bytes, width %d", b.Len(), b.Size(), b.Width())
+	}
+	b.AppendString("c")
+	if b.Len() != 1 || string(b.Cell(0, 0)) != "c" {
+		t.Errorf("%d rows, %q", b.Len(), b.Row(0))
+	}
+}

@@ -91,14 +91,28 @@ func (p Pace) Read(ctx context.Context, cursor driver.Cursor, width int, use fun
 // giveBack is the size of a batch after which memory is given back to the system at once.
 const giveBack = 8 << 20
 
+// spare keeps batches that have grown from one range to the next.
+var spare sync.Pool
+
+func borrow(width int) *row.Batch {
+	if b, ok := spare.Get().(*row.Batch); ok {
+		b.Reshape(width)
+		return b
+	}
+	return row.NewBatch(width)
+}
+
 // Rotate reads a cursor to its end and hands every batch to use, which may take its time: the next batch is read
 // meanwhile. Use must not keep the batch. The first error of either side ends both.
 func Rotate(ctx context.Context, cursor driver.Cursor, width int, use func(*row.Batch) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	free, full := make(chan *row.Batch, 2), make(chan *row.Batch, 1)
-	free <- row.NewBatch(width)
-	free <- row.NewBatch(width)
+	for range cap(free) {
+		b := borrow(width)
+		defer spare.Put(b)
+		free <- b
+	}
 	var reading sync.WaitGroup
 	var read error
 	reading.Go(func() {
