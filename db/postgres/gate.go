@@ -33,9 +33,15 @@ func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) e
 		return fmt.Errorf("shut the source: %w", err)
 	}
 	end := time.Now().Add(w.Settled)
-	for _, t := range tables {
-		if err := g.shutOne(ctx, l.session, t, w, end); err != nil {
-			return fmt.Errorf("shut %s: %w", t.Name, err)
+	for some := range slices.Chunk(tables, crowd) {
+		if g.shutSome(ctx, l.session, some, w) == nil {
+			continue
+		}
+		l.rollback(ctx)
+		for _, t := range some {
+			if err := g.shutOne(ctx, l.session, t, w, end); err != nil {
+				return fmt.Errorf("shut %s: %w", t.Name, err)
+			}
 		}
 	}
 	left := driver.Wait{Lock: w.Lock, Settled: max(time.Until(end), time.Second)}
@@ -125,26 +131,39 @@ func (g gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	for _, t := range tables {
-		_, missing, err := g.open(ctx, l.session, t, g.db.dialect().table(t.Name))
+	for some := range slices.Chunk(tables, crowd) {
+		gates, err := g.gates(ctx, l.session, some)
 		if err != nil {
 			return fmt.Errorf("prove that the source is shut: %w", err)
 		}
-		if len(missing) > 0 {
-			return fmt.Errorf("prove that the source is shut: %s is open", strings.Join(missing, ", "))
+		for i, t := range some {
+			if !gates[i].shut {
+				return fmt.Errorf("prove that the source is shut: %s is open", t.Name)
+			}
 		}
 	}
-	names := g.db.names(tables)
-	if err := g.prepared(ctx, l.session, names); err != nil {
+	if err := g.prepared(ctx, l.session, g.db.names(tables)); err != nil {
 		return fmt.Errorf("prove that the source is shut: %w", err)
 	}
-	err = l.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+"LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE MODE")
-	if err != nil {
-		l.rollback(ctx)
-		who, _ := l.holders(ctx, names)
-		return fmt.Errorf("prove that the source is shut: still open: %s: %w", strings.Join(who, "; "), err)
+	for some := range slices.Chunk(tables, crowd) {
+		if err := g.still(ctx, l.session, g.db.names(some), w); err != nil {
+			return fmt.Errorf("prove that the source is shut: %w", err)
+		}
 	}
-	return l.exec(ctx, "COMMIT")
+	return nil
+}
+
+// still has the lock of some tables for a moment. The gate of every table was in place before: whoever wrote earlier has ended
+// when the lock is granted, whoever comes later is refused, so that the moments need not be the same for all tables, for whose
+// locks together a server may have no room.
+func (g gate) still(ctx context.Context, s *session, names []string, w driver.Wait) error {
+	err := s.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+"LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE MODE")
+	if err == nil {
+		return s.exec(ctx, "COMMIT")
+	}
+	s.rollback(ctx)
+	who, _ := s.holders(ctx, names)
+	return fmt.Errorf("still open: %s: %w", strings.Join(who, "; "), err)
 }
 
 // prepared names prepared transactions that hold a lock of a writer on one of the tables.
@@ -167,9 +186,15 @@ func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 	if others, err := g.db.foreign(ctx, l.session); err != nil || others {
 		return err
 	}
-	for _, t := range tables {
-		if err := g.reopenOne(ctx, l.session, t); err != nil {
-			return fmt.Errorf("reopen %s: %w", t.Name, err)
+	for some := range slices.Chunk(tables, crowd) {
+		if g.reopenSome(ctx, l.session, some) == nil {
+			continue
+		}
+		l.rollback(ctx)
+		for _, t := range some {
+			if err := g.reopenOne(ctx, l.session, t); err != nil {
+				return fmt.Errorf("reopen %s: %w", t.Name, err)
+			}
 		}
 	}
 	left, err := l.withTriggers(ctx, "whimbrel_source.shut")

@@ -28,6 +28,8 @@ type progress struct {
 	lag      time.Duration
 	seconds  float64 // the load's, from its first range to its last
 	err      error
+
+	shortened bool // it was compared while it lived, and few changed keys are left
 }
 
 func newBoard() *board { return &board{tables: map[string]*progress{}, moved: make(chan struct{})} }

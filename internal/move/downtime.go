@@ -56,12 +56,7 @@ func (m *Move) shutSource(ctx context.Context) error {
 	if err := m.proveShut(ctx, source); err != nil {
 		return err
 	}
-	for _, t := range of(m.tables(), Downtime) {
-		if err := m.keepFingerprint(ctx, source, t); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.keepFingerprints(ctx, source, of(m.tables(), Downtime))
 }
 
 func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {

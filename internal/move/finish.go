@@ -3,7 +3,9 @@ package move
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 )
 
@@ -21,13 +23,23 @@ func (m *Move) openTarget(ctx context.Context) error {
 	if err != nil || target.Guard == nil {
 		return err
 	}
-	for _, t := range m.tables() {
-		if err := target.Guard.Open(ctx, t.target); err != nil {
-			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
+	for some := range slices.Chunk(m.tables(), crowd) {
+		if err := m.openTables(ctx, target, some); err != nil {
+			return err
 		}
 		failpoint.Hit("guard.open.after")
 	}
 	return nil
+}
+
+// openTables lets everybody write to tables of the target. Again: does nothing.
+func (m *Move) openTables(ctx context.Context, target *driver.Database, tables []*table) error {
+	return together(target, tables, func(many driver.Many) error { return many.OpenAll(ctx, targets(tables)) }, func(t *table) error {
+		if err := target.Guard.Open(ctx, t.target); err != nil {
+			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
+		}
+		return nil
+	})
 }
 
 // startApplication runs the operator's start command.

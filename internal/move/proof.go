@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/procedure"
@@ -66,7 +68,12 @@ func (m *Move) verifyUptime(ctx context.Context) error {
 			large = append(large, t)
 		}
 	}
-	if err := each(ctx, large, m.writers(), m.proveLive); err != nil {
+	if err := each(ctx, large, m.writers(), func(ctx context.Context, t *table) error {
+		if err := m.proveLive(ctx, t); err != nil {
+			return err
+		}
+		return m.shorten(ctx, t)
+	}); err != nil {
 		return over(ctx, err)
 	}
 	for {
@@ -89,6 +96,7 @@ func (m *Move) forgetProofs(ctx context.Context) error {
 		if err := m.state.DeleteDocument(ctx, uptimeProof(t)); err != nil {
 			return err
 		}
+		m.board.change(t.name, func(p *progress) { p.shortened = false })
 	}
 	return nil
 }
@@ -164,23 +172,54 @@ func (m *Move) strike(ctx context.Context, t *table) error {
 	return err
 }
 
-// verifyReady returns when every table whose level asks for it was found equal while it lived.
-func (m *Move) verifyReady(ctx context.Context) error {
-	tables := of(m.tables(), Uptime)
-	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
-		for t.level == FullUptimeChanged {
-			var kept proof
-			if _, err := m.state.Document(ctx, uptimeProof(t), &kept); err != nil || kept.Verdict == Equal {
+// few is how many changed keys are soon compared in the downtime.
+const few = 5_000
+
+// shorten strikes changed keys until few are left, or until a pass over all of them leaves as many: what was noted during a long
+// comparison would else be compared in the downtime, which would grow with the table.
+func (m *Move) shorten(ctx context.Context, t *table) error {
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	for before := int64(math.MaxInt64); ; {
+		left, err := target.Lists.Count(ctx, driver.Changed, t.target)
+		if err != nil {
+			return fmt.Errorf("count the changed keys of %s: %w", t.name, err)
+		}
+		if left < few || left >= before {
+			m.board.change(t.name, func(p *progress) { p.shortened = true })
+			return nil
+		}
+		before = left
+		for range left/few + 1 {
+			if err := m.strike(ctx, t); err != nil {
 				return err
+			}
+		}
+	}
+}
+
+// verifyReady returns when every table whose level asks for it was found equal while it lived, and few of its keys are left for
+// the downtime.
+func (m *Move) verifyReady(ctx context.Context) error {
+	for _, t := range of(m.tables(), Uptime) {
+		for t.level == FullUptimeChanged {
+			p, moved := m.board.of(t.name)
+			if p.shortened {
+				break
+			}
+			if p.stage == Stopped {
+				return fmt.Errorf("%s: %w", t.name, p.err)
 			}
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
-			case <-time.After(50 * time.Millisecond):
+			case <-moved:
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // verifyDowntime gives every table its verdict while nothing moves. A difference is a verdict and not an error.
@@ -201,7 +240,7 @@ func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table)
 		if err != nil {
 			return err
 		}
-		if err := m.state.SetDocument(ctx, downtimeProof(t), found); err != nil {
+		if err := m.state.NoteDocument(ctx, downtimeProof(t), found); err != nil {
 			return err
 		}
 		failpoint.Hit("verify.table.after")

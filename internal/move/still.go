@@ -2,10 +2,13 @@ package move
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
-	"github.com/whimbrel/whimbrel/internal/load"
 )
 
 // still proves that the source is as it was when it was drained: no table was altered or emptied behind the gate, the gate
@@ -18,13 +21,10 @@ func (m *Move) still(ctx context.Context) error {
 	if err := m.proveShut(ctx, source); err != nil {
 		return err
 	}
-	for _, t := range of(m.tables(), Uptime, Downtime) {
-		if err := m.unaltered(ctx, source, t); err != nil {
-			return err
-		}
-		if t.class != Uptime {
-			continue
-		}
+	if err := m.unaltered(ctx, source, of(m.tables(), Uptime, Downtime)); err != nil {
+		return err
+	}
+	for _, t := range of(m.tables(), Uptime) {
 		if err := drained(ctx, source, target, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
@@ -32,21 +32,39 @@ func (m *Move) still(ctx context.Context) error {
 	return nil
 }
 
-// unaltered compares a table's fingerprint with the one that was kept when the source was shut or drained.
-func (m *Move) unaltered(ctx context.Context, source *driver.Database, t *table) error {
-	var was mark
-	found, err := m.state.Document(ctx, markKey(t), &was)
-	if err != nil || !found || source.Watcher == nil {
+// marks returns what has been seen of tables beside their rows, by the tables' numbers.
+func (m *Move) marks(ctx context.Context) (map[int]mark, error) {
+	marks := map[int]mark{}
+	err := m.state.Documents(ctx, marksFolder, func(key string, body []byte) error {
+		var seen mark
+		no, err := strconv.Atoi(strings.TrimPrefix(key, marksFolder+"/"))
+		if err == nil {
+			err = json.Unmarshal(body, &seen)
+		}
+		marks[no] = seen
+		return err
+	})
+	return marks, err
+}
+
+// unaltered compares tables' fingerprints with those that were kept when the source was shut or drained.
+func (m *Move) unaltered(ctx context.Context, source *driver.Database, tables []*table) error {
+	marks, err := m.marks(ctx)
+	if err != nil || source.Watcher == nil {
 		return err
 	}
-	print, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (string, error) {
-		return source.Watcher.Fingerprint(ctx, t.source)
+	tables = slices.DeleteFunc(slices.Clone(tables), func(t *table) bool {
+		_, kept := marks[t.number]
+		return !kept
 	})
+	prints, err := m.prints(ctx, source, tables)
 	if err != nil {
-		return fmt.Errorf("take the fingerprint of %s: %w", t.name, err)
+		return err
 	}
-	if verdict, why := source.Watcher.Judge(was.Print, print); verdict != driver.Harmless {
-		return fmt.Errorf("%s was altered at the source after it was shut (%s), so its copy is not proven; reset and start again", t.name, why)
+	for i, t := range tables {
+		if verdict, why := source.Watcher.Judge(marks[t.number].Print, prints[i]); verdict != driver.Harmless {
+			return fmt.Errorf("%s was altered at the source after it was shut (%s), so its copy is not proven; reset and start again", t.name, why)
+		}
 	}
 	return nil
 }

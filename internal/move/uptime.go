@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,10 +65,18 @@ func (m *Move) load(ctx context.Context, tables []*table, in func(context.Contex
 	if err != nil {
 		return err
 	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := m.learn(ctx, target, tables)
+	if err != nil {
+		return fmt.Errorf("plan the ranges: %w", err)
+	}
 	w := &loading{m: m, in: in, tables: map[*load.Table]*table{}}
 	var todo []*load.Table
 	for _, t := range tables {
-		l, err := m.remaining(ctx, t)
+		l, err := m.remaining(ctx, t, known)
 		if err != nil {
 			return fmt.Errorf("plan the ranges of %s: %w", t.name, err)
 		}
@@ -75,6 +84,45 @@ func (m *Move) load(ctx context.Context, tables []*table, in func(context.Contex
 		todo = append(todo, l)
 	}
 	return load.Tables(ctx, todo, epoch, m.writers, w)
+}
+
+// known is what a load knows of its tables before it begins: the ranges in each one's plan, and those that are in the ledger.
+type known struct {
+	plans map[int]int
+	in    map[int]map[int]int64 // nil where the ledger is asked table by table
+}
+
+// learn reads the plans and the ledger of a load's tables, and makes the plan of those that are tiny: one range, which no
+// server need be asked for.
+func (m *Move) learn(ctx context.Context, target *driver.Database, tables []*table) (known, error) {
+	plans, err := m.state.Plans(ctx)
+	if err != nil {
+		return known{}, err
+	}
+	k := known{plans: plans}
+	var whole []int
+	for _, t := range tables {
+		if _, planned := plans[t.number]; !planned && t.isTiny() {
+			whole, plans[t.number] = append(whole, t.number), 1
+		}
+	}
+	if len(whole) > 0 {
+		if err := m.state.SaveWhole(ctx, whole...); err != nil {
+			return k, err
+		}
+	}
+	if target.Many == nil {
+		return k, nil
+	}
+	k.in = map[int]map[int]int64{}
+	for some := range slices.Chunk(tables, 10*crowd) {
+		in, err := target.Many.RangesAll(ctx, targets(some))
+		if err != nil {
+			return k, err
+		}
+		maps.Copy(k.in, in)
+	}
+	return k, nil
 }
 
 // writers is how many ranges are loaded at one time.
@@ -96,15 +144,12 @@ func (m *Move) writers() int {
 
 // remaining returns a table with the ranges of its plan that are not in the ledger. The plan is made and kept before the
 // first range is read (HAZARDS C16).
-func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
+func (m *Move) remaining(ctx context.Context, t *table, k known) (*load.Table, error) {
 	from, to, err := m.ends(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	count, planned, err := m.state.Planned(ctx, t.number)
-	if err != nil {
-		return nil, err
-	}
+	count, planned := k.plans[t.number]
 	if !planned {
 		sessions := m.writers()
 		cut := plan.CutOf(t.source, t.rows, sessions)
@@ -113,21 +158,18 @@ func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
 			return nil, err
 		}
 	}
-	done, err := to.Database.Ledger.Ranges(ctx, t.target)
-	if err != nil {
-		return nil, err
+	done := k.in[t.number]
+	if k.in == nil {
+		if done, err = to.Database.Ledger.Ranges(ctx, t.target); err != nil {
+			return nil, err
+		}
 	}
 	l := &load.Table{From: from, To: to, Planned: count, Pace: t.pace}
 	if t.pace == load.Careful {
 		l.Alone = m.careful
 	}
-	for r, err := range m.state.Ranges(ctx, t.number) {
-		if err != nil {
-			return nil, err
-		}
-		if _, in := done[r.Number]; !in {
-			l.Ranges = append(l.Ranges, r)
-		}
+	if l.Ranges, err = m.missing(ctx, t, count, done); err != nil {
+		return nil, err
 	}
 	m.board.change(t.name, func(p *progress) {
 		p.stage, p.rows = Loading, 0
@@ -136,6 +178,26 @@ func (m *Move) remaining(ctx context.Context, t *table) (*load.Table, error) {
 		}
 	})
 	return l, nil
+}
+
+// missing returns the ranges of a table's plan that are not in the ledger. A plan of one range is the whole table.
+func (m *Move) missing(ctx context.Context, t *table, count int, done map[int]int64) ([]row.Range, error) {
+	if count == 1 {
+		if _, in := done[1]; in {
+			return nil, nil
+		}
+		return []row.Range{{Number: 1}}, nil
+	}
+	var ranges []row.Range
+	for r, err := range m.state.Ranges(ctx, t.number) {
+		if err != nil {
+			return nil, err
+		}
+		if _, in := done[r.Number]; !in {
+			ranges = append(ranges, r)
+		}
+	}
+	return ranges, nil
 }
 
 // numbered gives the ranges of a plan their places, from 1.

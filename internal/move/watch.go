@@ -14,19 +14,10 @@ type mark struct {
 	Suspect string `json:"suspect,omitempty"` // why changes may have been hidden: the table is then compared in full in the downtime
 }
 
-func markKey(t *table) string { return fmt.Sprintf("fingerprint/%d", t.number) }
+// marksFolder is where marks are kept, by the tables' numbers.
+const marksFolder = "fingerprint"
 
-// keepFingerprint notes how the table is now.
-func (m *Move) keepFingerprint(ctx context.Context, source *driver.Database, t *table) error {
-	if source.Watcher == nil {
-		return nil
-	}
-	print, err := source.Watcher.Fingerprint(ctx, t.source)
-	if err != nil {
-		return fmt.Errorf("take the fingerprint of %s: %w", t.name, err)
-	}
-	return m.state.SetDocument(ctx, markKey(t), mark{Print: print})
-}
+func markKey(t *table) string { return fmt.Sprintf("%s/%d", marksFolder, t.number) }
 
 // watch looks at each uptime table's fingerprint every ten seconds while the table is followed, until the context ends.
 func (m *Move) watch(ctx context.Context) {

@@ -58,6 +58,7 @@ const (
 
 const (
 	bucketBits = 18      // 6 MiB of sums a side
+	smallBits  = 8       // for a table that the catalog knows to be small: what was not foreseen costs only a longer drill
 	hold       = 400_000 // the most rows held by key at one time while drilling down
 )
 
@@ -89,7 +90,7 @@ type buckets []row.Sum
 func (p Pair) sums(ctx context.Context) (Tally, map[int]struct{}, error) {
 	var sides [2]buckets
 	if err := p.both(ctx, func(ctx context.Context, i int, s Side) error {
-		sides[i] = make(buckets, 1<<bucketBits)
+		sides[i] = make(buckets, 1<<p.bits())
 		return p.each(ctx, s, nil, func(b *row.Batch, at int, key []byte) error {
 			sides[i][p.bucket(key)].AddRow(p.Seed, b.Row(at))
 			return nil
@@ -111,7 +112,15 @@ func (p Pair) sums(ctx context.Context) (Tally, map[int]struct{}, error) {
 
 func (p Pair) bucket(key []byte) int {
 	hi, _ := p.Seed.Hash(key)
-	return int(hi >> (64 - bucketBits))
+	return int(hi >> (64 - p.bits()))
+}
+
+// bits is how many bits of the hash choose a bucket.
+func (p Pair) bits() int {
+	if t := p.Source.Table; t.Bytes >= 0 && t.Bytes < 1<<20 {
+		return smallBits
+	}
+	return bucketBits
 }
 
 // both runs read for the two sides at the same time; the first error ends both.

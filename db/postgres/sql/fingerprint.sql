@@ -15,9 +15,10 @@ SELECT jsonb_build_object(
 	'triggers', (SELECT jsonb_object_agg(t.tgrelid::bigint || ' ' || t.tgname,
 			jsonb_build_array(t.oid::bigint, t.xmin::text, t.tgenabled))
 		FROM pg_trigger t WHERE t.tgname ~ ('^whimbrel_(insert|update|delete|key|empty|row)_' || $2 || '$')
-			AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))),
+			AND t.tgrelid = ANY (ARRAY(SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)))),
 	'function', (SELECT jsonb_agg(jsonb_build_array(p.oid::bigint, p.xmin::text) ORDER BY p.oid) FROM pg_proc p
-		WHERE p.pronamespace = to_regnamespace('whimbrel_source') AND p.proname LIKE 'note\_' || $2 || '\_%'),
+		WHERE p.pronamespace = to_regnamespace('whimbrel_source') AND p.proname = ANY (ARRAY(
+			SELECT 'note_' || $2 || '_' || n.what FROM unnest('{new_rows,old_rows,new_row,old_row,every_row}'::text[]) AS n(what))::name[])),
 	'record', (SELECT jsonb_build_array(r.oid::bigint, pg_relation_filenode(r.oid)::bigint) FROM pg_class r
 		WHERE r.oid = to_regclass('whimbrel_source.record_' || $2)))
 FROM pg_class c WHERE c.oid = to_regclass($1);

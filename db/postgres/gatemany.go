@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// crowd is how many tables share a transaction: enough that its wait for the disk does not count, few enough for the locks that
+// a server has room for by default.
+const crowd = 100
+
+// standing is how a table's gate stands.
+type standing struct {
+	alone bool // it has no partitions
+	shut  bool // with all of them
+}
+
+// gates asks for the gates of tables in one query, in their order.
+func (g gate) gates(ctx context.Context, s *session, tables []*schema.Table) ([]standing, error) {
+	const query = `SELECT m.members = 1, m.shut FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(name, no, place),
+		LATERAL (SELECT count(*) AS members, bool_and(EXISTS (SELECT FROM pg_trigger
+				WHERE tgrelid = p.id AND tgname = 'whimbrel_shut_' || w.no AND tgenabled = 'A')) AS shut
+			FROM (SELECT w.name::regclass::oid AS id UNION SELECT relid::oid FROM pg_partition_tree(w.name::regclass)) AS p) AS m
+		ORDER BY w.place`
+	r, err := s.query(ctx, query, nameArray(g.db.names(tables)), numberArray(tables))
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Rows) != len(tables) {
+		return nil, fmt.Errorf("%d tables were asked for and %d found", len(tables), len(r.Rows))
+	}
+	all := make([]standing, len(r.Rows))
+	for i, v := range r.Rows {
+		all[i] = standing{alone: yes(v[0]), shut: yes(v[1])}
+	}
+	return all, nil
+}
+
+var errParted = errors.New("a table has partitions")
+
+// shutSome makes the gates of plain tables in one transaction; any error leaves them to shutOne, which is patient.
+func (g gate) shutSome(ctx context.Context, s *session, tables []*schema.Table, w driver.Wait) error {
+	gates, err := g.gates(ctx, s, tables)
+	if err != nil {
+		return err
+	}
+	var sql strings.Builder
+	for i, t := range tables {
+		switch {
+		case gates[i].shut:
+		case !gates[i].alone:
+			return errParted
+		default:
+			target := g.db.dialect().table(t.Name)
+			sql.WriteString(triggerDDL(trigger("shut", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", target, "FOR EACH STATEMENT", "whimbrel_source.shut"))
+			sql.WriteString(triggerDDL(trigger("shutrow", t), "BEFORE INSERT OR UPDATE OR DELETE", target, "FOR EACH ROW", "whimbrel_source.shut"))
+		}
+	}
+	if sql.Len() == 0 {
+		return nil
+	}
+	if err := s.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+sql.String()); err != nil {
+		return err
+	}
+	return s.commit(ctx)
+}
+
+// reopenSome drops the triggers of plain tables in one transaction; any error leaves them to reopenOne.
+func (g gate) reopenSome(ctx context.Context, s *session, tables []*schema.Table) error {
+	gates, err := g.gates(ctx, s, tables)
+	if err != nil {
+		return err
+	}
+	var sql strings.Builder
+	sql.WriteString("BEGIN;")
+	for i, t := range tables {
+		if !gates[i].alone {
+			return errParted
+		}
+		target := g.db.dialect().table(t.Name)
+		fmt.Fprintf(&sql, "DROP TRIGGER IF EXISTS %s ON %s; DROP TRIGGER IF EXISTS %s ON %s;", trigger("shutrow", t), target, trigger("shut", t), target)
+	}
+	if err := s.exec(ctx, sql.String()); err != nil {
+		return err
+	}
+	return s.commit(ctx)
+}
