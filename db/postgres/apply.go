@@ -34,32 +34,64 @@ func (db *database) apply(ctx context.Context, s *session, d driver.Delta) error
 	if err != nil {
 		return err
 	}
+	keys := setOf(d.Keys, 0, d.Keys.Len())
+	goners := d.Keys
+	if st.inPlace {
+		if goners, err = without(d, keys); err != nil {
+			return err
+		}
+	}
 	if err := s.advance(ctx, d, st); err != nil {
 		return err
 	}
-	if err := s.fillStage(ctx, st, d); err != nil {
-		return err
+	if err := st.goners.fill(ctx, s, goners); err != nil {
+		return placed(err, d.Table.Name)
 	}
-	displaced, err := s.carry(ctx, st, d)
+	if err := st.rows.fill(ctx, s, d.Images); err != nil {
+		return placed(err, d.Table.Name)
+	}
+	displaced, err := s.carry(ctx, st, d, goners, keys)
 	if err != nil {
 		return err
 	}
 	if displaced.Len() > 0 {
-		r := s.conn.ExecParams(ctx, put, putArgs(driver.Repairs, d.Table, displaced), nil, nil, nil).Read()
-		if r.Err != nil {
-			return s.explain(ctx, r.Err)
+		if err := s.put(ctx, driver.Repairs, d.Table, displaced); err != nil {
+			return err
 		}
 	}
 	return s.commit(ctx)
 }
 
+// without returns the keys of a delta that have no row.
+func without(d driver.Delta, keys *keySet) (*row.Batch, error) {
+	goners := row.NewBatch(d.Keys.Width())
+	if d.Images == nil || d.Images.Len() == 0 {
+		return d.Keys, nil
+	}
+	there, run := make([]bool, keys.len()), []byte{}
+	for i := range d.Images.Len() {
+		run = d.Images.AppendKey(run[:0], i, d.Shape.Key)
+		if at := keys.find(run); at >= 0 {
+			there[at] = true
+		}
+	}
+	for i, is := range there {
+		if !is {
+			if err := goners.AppendRow(d.Keys.Row(i)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return goners, nil
+}
+
 // advance begins the transaction with the fence and the lane's number.
 func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error {
 	t := d.Table.Number
-	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d); %[3]s; UPDATE whimbrel_target.lane AS l
+	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d)%[3]s; %[7]sUPDATE whimbrel_target.lane AS l
 		SET number = %[4]d, epoch = e.epoch, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
 		WHERE l.table_no = %[2]d AND l.lane = %[5]d AND l.number = %[4]d - 1 AND e.epoch = %[6]d`,
-		lockClass, t, st.empty, d.Number, d.Lane, d.Epoch)
+		lockClass, t, st.settings, d.Number, d.Lane, d.Epoch, st.empty())
 	rows, err := s.fence(ctx, d.Epoch, lane)
 	if err != nil || rows == 1 {
 		return err
@@ -83,68 +115,46 @@ func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error 
 	return s.exec(ctx, first)
 }
 
-func (s *session) fillStage(ctx context.Context, st *stage, d driver.Delta) error {
-	for _, part := range []struct {
-		sql    string
-		codecs []codec
-		rows   *row.Batch
-	}{{st.copyKeys, st.keys, d.Keys}, {st.copyRows, st.rows, d.Images}} {
-		if part.rows == nil || part.rows.Len() == 0 {
-			continue
-		}
-		c := s.copyIn(ctx, part.sql, part.codecs)
-		if err := c.write(ctx, part.rows); err != nil {
-			return placed(err, c.abort(), d.Table.Name)
-		}
-		if _, err := c.end(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// placed names the table in a cell's error, and prefers the server's error to that of the pipe it broke.
-func placed(err, cause error, t schema.Name) error {
+// placed names the table in a cell's error.
+func placed(err error, t schema.Name) error {
 	var cell *driver.CellError
 	if errors.As(err, &cell) {
 		cell.Table = t
-		return err
-	}
-	if cause != nil && !errors.Is(cause, errAborted) {
-		return cause
 	}
 	return err
 }
 
 // carry runs the statements from the stage into the table, and the lists, in one round trip; it returns the keys of the
-// rows that were in the way.
-func (s *session) carry(ctx context.Context, st *stage, d driver.Delta) (*row.Batch, error) {
-	b := &pgconn.Batch{}
-	add := func(sql string, params ...[]byte) { b.ExecParams(sql, params, nil, nil, nil) }
-	add(st.remove)
-	for _, sql := range st.displace {
-		b.ExecParams(sql, nil, nil, nil, formats(st.keys))
+// rows that were in the way and do not come back with this batch.
+func (s *session) carry(ctx context.Context, st *stage, d driver.Delta, goners *row.Batch, keys *keySet) (*row.Batch, error) {
+	b, first, last := &pgconn.Batch{}, 0, 0
+	if goners.Len() > 0 {
+		b.ExecParams(st.remove, nil, nil, nil, nil)
+		first, last = 1, 1
 	}
 	if d.Images != nil && d.Images.Len() > 0 {
-		add(st.write)
+		for _, sql := range st.displace {
+			b.ExecParams(sql, nil, nil, nil, formats(st.goners.codecs))
+		}
+		last += len(st.displace)
+		b.ExecParams(st.write, nil, nil, nil, nil)
 	}
 	if d.Mended != nil && d.Mended.Len() > 0 {
-		add(strike, []byte(driver.Repairs), []byte(itoa(d.Table.Number)), []byte(i64(d.Stamp)), []byte(digests(d.Mended)))
+		b.ExecParams(strike, strikeArgs(driver.Repairs, d.Table, d.Mended, d.Stamp), nil, strikeFormats, nil)
 	}
 	if d.Note && d.Keys.Len() > 0 {
-		add(put, putArgs(driver.Changed, d.Table, d.Keys)...)
+		b.ExecParams(put, putArgs(driver.Changed, d.Table, d.Keys), nil, putFormats, nil)
 	}
-	displaced := row.NewBatch(len(st.keys))
+	displaced := row.NewBatch(d.Keys.Width())
 	results := s.conn.ExecBatch(ctx, b)
 	for place := 0; results.NextResult(); place++ {
 		r := results.ResultReader()
-		if place < 1 || place > len(st.displace) {
-			_, _ = r.Close()
-			continue
-		}
-		for r.NextRow() {
-			if err := appendRow(displaced, st.keys, r.Values()); err != nil {
+		for place >= first && place < last && r.NextRow() {
+			if err := appendRow(displaced, st.goners.codecs, r.Values()); err != nil {
 				return nil, errors.Join(err, results.Close())
+			}
+			if at := displaced.Len() - 1; keys.find(displaced.Row(at)) >= 0 {
+				displaced.Truncate(at)
 			}
 		}
 		_, _ = r.Close()
@@ -187,9 +197,8 @@ func (db *database) part(ctx context.Context, s *session, t *schema.Table, sh sc
 		return 0, errors.Join(s.explain(ctx, err), failed)
 	}
 	if parted.Len() > 0 {
-		r := s.conn.ExecParams(ctx, put, putArgs(driver.Repairs, t, parted), nil, nil, nil).Read()
-		if r.Err != nil {
-			return 0, s.explain(ctx, r.Err)
+		if err := s.put(ctx, driver.Repairs, t, parted); err != nil {
+			return 0, err
 		}
 	}
 	return int64(parted.Len()), s.commit(ctx)

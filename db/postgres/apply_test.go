@@ -174,6 +174,72 @@ func TestReplayKeepsExactKeys(t *testing.T) {
 	}
 }
 
+// TestValuesThatOneIndexHoldsEqual are found by that index's own operator, and a column that INSERT alone may fill is filled.
+func TestValuesThatOneIndexHoldsEqual(t *testing.T) {
+	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, u integer, n integer GENERATED ALWAYS AS IDENTITY)")
+	for _, u := range []*user{p.app, p.there} {
+		u.do("CREATE FUNCTION size(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp(abs($1), abs($2))'")
+		class := "CREATE OPERATOR CLASS sizes FOR TYPE integer USING btree AS "
+		for i, sign := range []string{"<", "<=", "=", ">=", ">"} {
+			u.do(fmt.Sprintf("CREATE FUNCTION is_%d(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT public.size($1, $2) %s 0'", i, sign))
+			u.do(fmt.Sprintf("CREATE OPERATOR %s# (FUNCTION = is_%d, LEFTARG = integer, RIGHTARG = integer)", sign, i))
+			class += fmt.Sprintf("OPERATOR %d %s#, ", i+1, sign)
+		}
+		u.do(class + "FUNCTION 1 size(integer, integer); CREATE UNIQUE INDEX ON a (u sizes)")
+	}
+	r := p.replayer(t, "a")
+	p.app.do("INSERT INTO a (id, u) VALUES (1, 5), (2, 6), (3, NULL)")
+	r.drain(t, 10)
+	p.app.do("UPDATE a SET u = 7 WHERE id = 1; UPDATE a SET u = -5 WHERE id = 2; DELETE FROM a WHERE id = 3; INSERT INTO a (id, u) VALUES (4, -6)")
+	r.drain(t, 1)
+	keys, images := row.NewBatch(1), row.NewBatch(3)
+	keys.AppendString("2")
+	for _, cell := range []string{"2", "-7", "2"} {
+		images.AppendString(cell)
+	}
+	number, err := p.target.Ledger.Number(t.Context(), r.to, 0)
+	if err == nil {
+		err = p.target.Applier.Apply(t.Context(), driver.Delta{Table: r.to, Shape: r.there, Epoch: p.epoch, Number: number + 1, Keys: keys, Images: images})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.there.ask("SELECT id, u FROM a ORDER BY id"); got != "2,-7;4,-6" {
+		t.Errorf("the row that held 7 and was to hold no -7 beside it: %s", got)
+	}
+	p.app.do("UPDATE a SET u = u WHERE id = 2")
+	r.drain(t, 1)
+}
+
+// TestAGeneratorThatIsAlwaysAskedIsNot: a row keeps the number that it has at the source, when it is written again too.
+func TestAGeneratorThatIsAlwaysAskedIsNot(t *testing.T) {
+	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, n integer GENERATED ALWAYS AS IDENTITY (START WITH 100), v text)")
+	r := p.replayer(t, "a")
+	p.app.do("INSERT INTO a (id, v) VALUES (1, 'a'), (2, 'b')")
+	r.drain(t, 10)
+	p.app.do("UPDATE a SET v = 'c'; DELETE FROM a WHERE id = 2")
+	r.drain(t, 10)
+	if got := p.there.ask("SELECT * FROM a"); got != "1,100,c" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestRowsAreUpdatedWhereTheyAre, also beside a second unique key, unless they hold a value that another row is to have.
+func TestRowsAreUpdatedWhereTheyAre(t *testing.T) {
+	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, u text UNIQUE, v integer)")
+	r := p.replayer(t, "a")
+	p.app.do("INSERT INTO a SELECT g, 'u' || g, 0 FROM generate_series(1, 40) AS g")
+	r.drain(t, 100)
+	p.there.do("CREATE TABLE gone (id integer); CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.gone VALUES (OLD.id); RETURN NULL; END';" +
+		"CREATE TRIGGER gone AFTER DELETE ON a FOR EACH ROW EXECUTE FUNCTION gone(); ALTER TABLE a ENABLE ALWAYS TRIGGER gone")
+	p.app.do("UPDATE a SET v = 1; UPDATE a SET u = 'new ' || id WHERE id < 20; DELETE FROM a WHERE id = 40")
+	p.app.do("BEGIN; UPDATE a SET u = 'x' WHERE id = 30; UPDATE a SET u = 'u30' WHERE id = 31; UPDATE a SET u = 'u31' WHERE id = 30; UPDATE a SET u = 'u32' WHERE id = 999; COMMIT")
+	r.drain(t, 100)
+	if got := p.there.ask("SELECT id FROM gone ORDER BY 1"); got != "30;31;40" {
+		t.Errorf("went and came back, or went: %s", got)
+	}
+}
+
 // TestNothingFiresAtTheTarget: no trigger of the application, no default of it, changes a replayed row.
 func TestNothingFiresAtTheTarget(t *testing.T) {
 	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v text DEFAULT 'none'); CREATE TABLE log (x text)")

@@ -82,11 +82,6 @@ func (l layout) statement(sql string, options ...string) string {
 // message is how many bytes pgconn takes at a time and sends as one message; less would be sent as a message of its own.
 const message = 64<<10 - 5
 
-// copyIn begins a COPY whose statement ends with FROM STDIN, in lines.
-func (s *session) copyIn(ctx context.Context, sql string, all []codec) *copying {
-	return s.copyAs(ctx, sql, all, lines)
-}
-
 // copyAs begins a COPY whose statement ends with FROM STDIN, in a layout that session.layout returned for these codecs and
 // with more options of COPY.
 func (s *session) copyAs(ctx context.Context, sql string, all []codec, l layout, options ...string) *copying {

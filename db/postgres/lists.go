@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
@@ -46,7 +47,13 @@ func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, max 
 	return stamp, nil
 }
 
-const strike = `DELETE FROM whimbrel_target.list WHERE list = $1 AND table_no = $2 AND stamp <= $3 AND digest = ANY ($4::bytea[])`
+const strike = `DELETE FROM whimbrel_target.list WHERE list = $1 AND table_no = $2 AND stamp <= $3 AND digest = ANY ($4::uuid[])`
+
+var strikeFormats = []int16{0, 0, 0, 1}
+
+func strikeArgs(list driver.List, t *schema.Table, keys *row.Batch, stamp int64) [][]byte {
+	return [][]byte{[]byte(list), []byte(itoa(t.Number)), []byte(i64(stamp)), digests(keys)}
+}
 
 // Strike removes keys that were not put there again.
 func (l lists) Strike(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
@@ -55,7 +62,8 @@ func (l lists) Strike(ctx context.Context, list driver.List, t *schema.Table, ke
 		return err
 	}
 	defer s.release()
-	if _, err := s.query(ctx, strike, string(list), itoa(t.Number), i64(stamp), digests(keys)); err != nil {
+	r := s.conn.ExecParams(ctx, strike, strikeArgs(list, t, keys, stamp), nil, strikeFormats, nil).Read()
+	if err := s.explain(ctx, r.Err); err != nil {
 		return fmt.Errorf("strike keys from the %s list of %s: %w", list, t.Name, err)
 	}
 	return nil
@@ -76,40 +84,39 @@ func (l lists) Count(ctx context.Context, list driver.List, t *schema.Table) (in
 	return number(r.Rows[0][0]), nil
 }
 
+// put puts keys on a list.
+func (s *session) put(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch) error {
+	return s.explain(ctx, s.conn.ExecParams(ctx, put, putArgs(list, t, keys), nil, putFormats, nil).Read().Err)
+}
+
 // put is the statement that puts keys on a list; one stamp is drawn for all of them.
 const put = `INSERT INTO whimbrel_target.list (list, table_no, digest, key, stamp)
 	SELECT $1, $2::integer, u.digest, u.key, s.stamp FROM (SELECT nextval('whimbrel_target.stamp') AS stamp) AS s,
-		unnest($3::bytea[], $4::bytea[]) AS u(digest, key) ORDER BY u.digest
+		unnest($3::uuid[], $4::bytea[]) AS u(digest, key) ORDER BY u.digest
 	ON CONFLICT (list, table_no, digest) DO UPDATE SET stamp = EXCLUDED.stamp`
 
-// putArgs are the parameters of put.
+var putFormats = []int16{0, 0, 1, 1}
+
 func putArgs(list driver.List, t *schema.Table, keys *row.Batch) [][]byte {
-	return [][]byte{[]byte(list), []byte(itoa(t.Number)), []byte(digests(keys)), []byte(runs(keys))}
+	return [][]byte{[]byte(list), []byte(itoa(t.Number)), digests(keys), runs(keys)}
 }
 
-// digests writes the digests of a batch's rows as the text of an array.
-func digests(keys *row.Batch) string {
-	dst := []byte{'{'}
+// digests writes the digests of a batch's rows as an array in binary.
+func digests(keys *row.Batch) []byte {
+	dst := appendArray(make([]byte, 0, 20+20*keys.Len()), uuidType, keys.Len())
 	for i := range keys.Len() {
 		d := row.Seed(0).Digest(keys.Row(i))
-		dst = appendBytea(dst, d[:], i)
+		dst = append(append(dst, 0, 0, 0, byte(len(d))), d[:]...)
 	}
-	return string(append(dst, '}'))
+	return dst
 }
 
-// runs writes a batch's rows as they are as the text of an array.
-func runs(keys *row.Batch) string {
-	dst := []byte{'{'}
+// runs writes a batch's rows as they are as an array in binary.
+func runs(keys *row.Batch) []byte {
+	dst := appendArray(make([]byte, 0, 20+4*keys.Len()+keys.Size()), byteaType, keys.Len())
 	for i := range keys.Len() {
-		dst = appendBytea(dst, keys.Row(i), i)
+		run := keys.Row(i)
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(run))), run...)
 	}
-	return string(append(dst, '}'))
-}
-
-func appendBytea(dst, value []byte, place int) []byte {
-	if place > 0 {
-		dst = append(dst, ',')
-	}
-	dst = hex.AppendEncode(append(dst, `"\\x`...), value)
-	return append(dst, '"')
+	return dst
 }

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -115,6 +117,7 @@ func (r *receipt) keep(keys int) {
 		}
 	}
 	r.found = kept
+	slices.SortFunc(kept, func(a, b entry) int { return cmp.Or(cmp.Compare(a.page, b.page), cmp.Compare(a.line, b.line)) })
 	for _, e := range kept {
 		if e.after(r.last) && (!again || e.page < r.turn) {
 			r.last = e.spot

@@ -163,3 +163,33 @@ func TestBatchesReadNoTableWhole(t *testing.T) {
 		t.Errorf("Forget: %s", plan)
 	}
 }
+
+// TestAnEntryAllocatesNothing on its way from the wire, nor does the search for keys without a row.
+func TestAnEntryAllocatesNothing(t *testing.T) {
+	shape := schema.Shape{Columns: []schema.ShapeColumn{{Column: &schema.Column{Name: "id", Type: describe("bigint")}, Cell: row.Int}}, Key: []int{0}}
+	all, keys, one := (&database{}).codecs(shape), row.NewBatch(1), row.NewBatch(1)
+	r, set := &receipt{found: make([]entry, 0, 1000)}, setOf(keys, 0, 1000)
+	fields := [][]byte{{0, 0, 0, 9, 0, 5}, {0, 0, 0, 3}, {0, 0, 0, 1}, []byte("12345")}
+	if n := testing.AllocsPerRun(500, func() {
+		if err := r.entry(fields, all, one, set); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("an entry: %.0f allocations", n)
+	}
+	if e := r.found[0]; e.page != 9 || e.line != 5 || e.maker != 3 || e.key != 0 || keys.Len() != 1 {
+		t.Errorf("%+v, %d keys", e, keys.Len())
+	}
+	few := func(rows int) float64 {
+		d := driver.Delta{Shape: shape, Keys: row.NewBatch(1), Images: row.NewBatch(1)}
+		for i := range rows {
+			d.Keys.AppendString(strconv.Itoa(i))
+			d.Images.AppendString(strconv.Itoa(i))
+		}
+		known := setOf(d.Keys, 0, rows)
+		return testing.AllocsPerRun(20, func() { _, _ = without(d, known) })
+	}
+	if a, b := few(100), few(1000); a != b {
+		t.Errorf("%.0f allocations for 100 rows, %.0f for 1,000", a, b)
+	}
+}
