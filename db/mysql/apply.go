@@ -2,9 +2,7 @@ package mysql
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +16,9 @@ import (
 // that go, the rows that come, the lists.
 //
 // A table that is known by its primary key, and has no other unique key, is written by an upsert, which changes rows where
-// they stand: equal keys are equal bytes there, so that none but the row itself can be in the way (HAZARDS C9a). Any other
-// table is written by deleting exactly the keys, deleting whatever holds a unique value of the rows and noting it for repair,
-// and inserting the rows.
+// they stand: equal keys are equal bytes there, so that none but the row itself can be in the way (HAZARDS C9a). One with other
+// unique keys is written by an UPDATE, whose duplicates are errors and never another row, of the rows whose unique values
+// stay; the others go and come anew. Where keys can be equal that are not the same bytes, all rows go and come anew.
 func (d *database) Apply(ctx context.Context, delta driver.Delta) error {
 	err := d.work.with(ctx, func(s *session) error {
 		a := &apply{d: d, s: s, delta: delta}
@@ -52,17 +50,49 @@ type apply struct {
 	stamp      string
 }
 
-// upserts reports whether the table may be written by an upsert.
-func (a *apply) upserts() bool {
-	t := a.delta.Table
-	return len(t.Uniques) == 0 && t.Primary != nil && a.owns(t.Primary) && bytewiseKey(t, t.Primary)
+// manner is how rows are written.
+type manner int
+
+const (
+	anew    manner = iota // deleted, and inserted again
+	inPlace               // updated, where their unique values stay
+	upsert                // updated or inserted
+)
+
+// manner chooses how rows of the delta's table are written.
+func (a *apply) manner() manner {
+	t, own := a.delta.Table, false
+	for _, k := range uniqueKeys(t) {
+		own = own || a.owns(k) && bytewiseKey(t, k)
+		for _, p := range k.Columns {
+			if p.Column == "" {
+				return anew
+			}
+		}
+	}
+	switch {
+	case !own:
+		return anew
+	case len(t.Uniques) == 0:
+		return upsert
+	case a.delta.Shape.Width() == len(a.delta.Shape.Key):
+		return anew // there is nothing to update
+	}
+	return inPlace
+}
+
+func uniqueKeys(t *schema.Table) []*schema.Key {
+	if t.Primary == nil {
+		return t.Uniques
+	}
+	return append([]*schema.Key{t.Primary}, t.Uniques...)
 }
 
 // stage fills the temporary tables: the rows, and the keys whose rows are to be deleted, which it returns. They are outside
 // the transaction: nobody else sees them and every apply empties them.
 func (a *apply) stage(ctx context.Context) (gone *row.Batch, err error) {
 	t := a.delta.Table
-	if gone = a.delta.Keys; a.upserts() {
+	if gone = a.delta.Keys; a.manner() != anew {
 		if gone, err = absent(a.delta); err != nil {
 			return nil, err
 		}
@@ -109,6 +139,10 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	t := a.delta.Table
 	plain := "whimbrel_" + what + "_" + strconv.Itoa(t.Number)
 	name := quote(a.d.schema) + "." + quote(plain)
+	key := ""
+	if what == "rows" && a.manner() == inPlace {
+		key = " (PRIMARY KEY (" + list(s.Keys().Names()) + "))"
+	}
 	like := " AS SELECT " + list(s.Names()) + " FROM " + a.d.dialect.name(t.Name) + " LIMIT 0"
 	var more []string
 	if what == "rows" {
@@ -116,7 +150,7 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 			more = append(more, "ADD COLUMN "+a.d.dialect.column(t, c, false))
 		}
 	}
-	signature := like + strings.Join(more, "")
+	signature := key + like + strings.Join(more, "")
 	if a.s.stages[plain] == signature {
 		return name, a.s.run(ctx, "TRUNCATE TABLE "+name)
 	}
@@ -124,7 +158,7 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 	if err := a.s.run(ctx, "DROP TEMPORARY TABLE IF EXISTS "+name); err != nil {
 		return "", err
 	}
-	if err := a.create(ctx, name, like); err != nil {
+	if err := a.create(ctx, name+key, like); err != nil {
 		return "", err
 	}
 	if len(more) > 0 {
@@ -138,14 +172,14 @@ func (a *apply) make(ctx context.Context, what string, s schema.Shape) (string, 
 
 // create makes a temporary table, of an engine without a way back if the server has one and lets us: a stage needs none, and
 // InnoDB would keep one.
-func (a *apply) create(ctx context.Context, name, like string) error {
+func (a *apply) create(ctx context.Context, head, like string) error {
 	if a.d.version.maria() {
-		err := a.s.run(ctx, "CREATE TEMPORARY TABLE "+name+" ENGINE=Aria"+like)
+		err := a.s.run(ctx, "CREATE TEMPORARY TABLE "+head+" ENGINE=Aria"+like)
 		if err == nil || number(err) == 0 {
 			return err
 		}
 	}
-	return a.s.run(ctx, "CREATE TEMPORARY TABLE "+name+" ENGINE=InnoDB"+like)
+	return a.s.run(ctx, "CREATE TEMPORARY TABLE "+head+" ENGINE=InnoDB"+like)
 }
 
 // generatedKeys are the generated columns that unique keys of the table are made of.
@@ -218,10 +252,8 @@ func (a *apply) replace(ctx context.Context, gone *row.Batch) error {
 			return err
 		}
 	}
-	displaced, err := a.displace(ctx)
-	if err == nil {
-		err = a.write(ctx)
-	}
+	displaced := row.NewBatch(max(len(a.delta.Shape.Key), 1))
+	err := a.write(ctx, displaced)
 	if err == nil && a.delta.Mended != nil {
 		err = d.strike(ctx, a.s, driver.Repairs, t, a.delta.Mended, a.delta.Stamp)
 	}
@@ -232,195 +264,4 @@ func (a *apply) replace(ctx context.Context, gone *row.Batch) error {
 		err = d.put(ctx, a.s, driver.Changed, t, a.delta.Keys, a.stamp)
 	}
 	return err
-}
-
-// remove deletes the rows of exactly the staged keys.
-func (a *apply) remove(ctx context.Context) error {
-	var same []string
-	for _, k := range keyColumns(a.delta.Shape) {
-		q := quote(k.name)
-		same = append(same, "t."+q+" = s."+q)
-		if !exact(k.typ) {
-			same = append(same, "CAST(t."+q+" AS BINARY) = CAST(s."+q+" AS BINARY)")
-		}
-	}
-	return a.s.run(ctx, "DELETE t FROM "+a.keys+" s STRAIGHT_JOIN "+a.d.dialect.name(a.delta.Table.Name)+" t WHERE "+strings.Join(same, " AND "))
-}
-
-// write writes the staged rows. An upsert counts a row that it has changed as two.
-func (a *apply) write(ctx context.Context) error {
-	sent := int64(a.delta.Images.Len())
-	if sent == 0 {
-		return nil
-	}
-	columns := list(a.delta.Shape.Names())
-	sql, most := "INSERT INTO "+a.d.dialect.name(a.delta.Table.Name)+" ("+columns+") SELECT "+columns+" FROM "+a.rows+" s", sent
-	if a.upserts() {
-		var set []string
-		for _, n := range a.delta.Shape.Names() {
-			set = append(set, quote(n)+" = s."+quote(n))
-		}
-		sql, most = sql+" ON DUPLICATE KEY UPDATE "+strings.Join(set, ", "), 2*sent
-	}
-	stored, err := a.s.exec(ctx, sql)
-	if err == nil && (stored < sent || stored > most) {
-		err = fmt.Errorf("%d rows were sent and %d stored", sent, stored)
-	}
-	return err
-}
-
-// displace removes the rows that hold a unique value about to be written, as the target compares them, and returns
-// their keys. The primary key is one of the unique keys: under a collation another row can hold a value like ours.
-func (a *apply) displace(ctx context.Context) (*row.Batch, error) {
-	t := a.delta.Table
-	found := row.NewBatch(max(len(a.delta.Shape.Key), 1))
-	if a.delta.Images.Len() == 0 || a.upserts() {
-		return found, nil
-	}
-	keys := slices.Clone(t.Uniques)
-	if t.Primary != nil && !bytewiseKey(t, t.Primary) {
-		keys = append(keys, t.Primary)
-	}
-	for _, k := range keys {
-		if k.Where != "" || a.owns(k) && bytewiseKey(t, k) {
-			continue
-		}
-		join := a.rows + " s STRAIGHT_JOIN " + a.d.dialect.name(t.Name) + " t WHERE " + strings.Join(equal(k, "t", "s"), " AND ")
-		before := found.Len()
-		if err := a.d.collect(ctx, a.s, t, a.delta.Shape, "SELECT DISTINCT %s FROM "+join+" FOR UPDATE", found); err != nil {
-			return nil, err
-		}
-		if found.Len() == before {
-			continue
-		}
-		if err := a.s.run(ctx, "DELETE t FROM "+join); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-// owns reports whether k is the key that the delta's rows are known by.
-func (a *apply) owns(k *schema.Key) bool {
-	return slices.EqualFunc(k.Names(), keyColumns(a.delta.Shape), func(n string, c keyColumn) bool { return n == c.name })
-}
-
-// bytewiseKey reports whether keys that are equal have equal bytes, so that no other row than that of the key itself
-// can be in the way.
-func bytewiseKey(t *schema.Table, k *schema.Key) bool {
-	for _, p := range k.Columns {
-		c := t.Column(p.Column)
-		if c == nil || p.Prefix > 0 || !exact(c.Type) {
-			return false
-		}
-	}
-	return true
-}
-
-// exact reports whether values of a type that the server finds equal have equal bytes.
-func exact(t schema.Type) bool {
-	return (t.Charset == "" || t.Binary) && t.Kind != row.Float32 && t.Kind != row.Float64
-}
-
-// equal compares the parts of a unique key of two tables, as the key does.
-func equal(k *schema.Key, a, b string) []string {
-	var all []string
-	for _, p := range k.Columns {
-		all = append(all, part(p, a)+" = "+part(p, b))
-	}
-	return all
-}
-
-func part(p schema.Part, alias string) string {
-	switch {
-	case p.Column == "":
-		return "(" + p.Expression + ")"
-	case p.Prefix > 0:
-		return "LEFT(" + alias + "." + quote(p.Column) + ", " + strconv.Itoa(p.Prefix) + ")"
-	}
-	return alias + "." + quote(p.Column)
-}
-
-// collect runs a query with the key's columns of t in place of %s and appends the keys.
-func (d *database) collect(ctx context.Context, s *session, t *schema.Table, shape schema.Shape, query string, keys *row.Batch) error {
-	c := newCells(t, shape.Keys())
-	r, err := s.conn.QueryContext(ctx, strings.Replace(query, "%s", c.exprs("t"), 1), nil)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		if err := r.Next(c.values); errors.Is(err, io.EOF) {
-			return r.Close()
-		} else if err != nil {
-			return err
-		}
-		if err := c.append(keys, c.values); err != nil {
-			keys.Abandon()
-			return err
-		}
-	}
-}
-
-// Part removes the rows that share the values of a unique key, and notes them for repair (HAZARDS C18).
-func (d *database) Part(ctx context.Context, t *schema.Table, shape schema.Shape, k *schema.Key, epoch int64) (removed int64, err error) {
-	err = d.work.with(ctx, func(s *session) error {
-		if err := d.ensureLane(ctx, s, t, stampLane); err != nil {
-			return err
-		}
-		return s.transact(ctx, func() (err error) {
-			removed, err = d.part(ctx, s, t, shape, k, epoch)
-			return err
-		})
-	})
-	if err != nil {
-		return 0, fmt.Errorf("part the rows of %s that share %s: %w", t.Name, k.Name, err)
-	}
-	return removed, nil
-}
-
-func (d *database) part(ctx context.Context, s *session, t *schema.Table, shape schema.Shape, k *schema.Key, epoch int64) (int64, error) {
-	if err := d.fence(ctx, s, epoch); err != nil {
-		return 0, err
-	}
-	stamp, err := s.row(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ? LOCK IN SHARE MODE", int64(t.Number), int64(stampLane))
-	if err != nil {
-		return 0, err
-	}
-	shared := quote(d.schema) + "." + quote("whimbrel_part_"+strconv.Itoa(t.Number))
-	var columns, set, group, on []string
-	for i, p := range k.Columns {
-		v := "v" + strconv.Itoa(i)
-		columns = append(columns, part(p, "t")+" AS "+v)
-		set = append(set, part(p, "t")+" IS NOT NULL")
-		group = append(group, v)
-		on = append(on, part(p, "t")+" = s."+v)
-	}
-	name := d.dialect.name(t.Name)
-	for _, sql := range []string{
-		"DROP TEMPORARY TABLE IF EXISTS " + shared,
-		"CREATE TEMPORARY TABLE " + shared + " ENGINE=InnoDB AS SELECT " + strings.Join(columns, ", ") + " FROM " + name + " t WHERE " +
-			strings.Join(set, " AND ") + " GROUP BY " + strings.Join(group, ", ") + " HAVING COUNT(*) > 1",
-	} {
-		if err := s.run(ctx, sql); err != nil {
-			return 0, err
-		}
-	}
-	some, err := s.row(ctx, "SELECT COUNT(*) FROM "+shared)
-	if err != nil || some[0] == "0" {
-		return 0, err
-	}
-	keys := row.NewBatch(len(shape.Key))
-	join := name + " t JOIN " + shared + " s ON " + strings.Join(on, " AND ")
-	if err := d.collect(ctx, s, t, shape, "SELECT DISTINCT %s FROM "+join, keys); err != nil {
-		return 0, err
-	}
-	removed, err := s.exec(ctx, "DELETE t FROM "+join)
-	if err == nil && removed != int64(keys.Len()) {
-		err = fmt.Errorf("%d rows share a value and %d were removed", keys.Len(), removed)
-	}
-	if err == nil {
-		err = d.put(ctx, s, driver.Repairs, t, keys, stamp[0])
-	}
-	return removed, err
 }

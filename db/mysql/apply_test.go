@@ -80,10 +80,24 @@ func (p *pair) converge(lanes int) {
 // TestRandomWritesConverge writes at random, with swaps of unique values, key changes and rollbacks, replays in small
 // batches while it goes on, and finds both sides equal.
 func TestRandomWritesConverge(t *testing.T) {
-	for _, lanes := range []int{1, 2} {
-		t.Run(fmt.Sprintf("%d lanes", lanes), func(t *testing.T) {
-			p := newPair(t, `CREATE TABLE p (k VARCHAR(10) COLLATE utf8mb4_general_ci, n INT, u INT, w VARCHAR(30), g INT AS (u % 1000) STORED,
-				PRIMARY KEY (k, n), UNIQUE KEY (u), UNIQUE KEY (w(4)), UNIQUE KEY (g))`)
+	uniques := ", UNIQUE KEY (u), UNIQUE KEY (w(4)), UNIQUE KEY (g)"
+	for i, c := range []struct {
+		collation, uniques string
+		manner             manner
+	}{
+		{"utf8mb4_general_ci", uniques, anew},
+		{"utf8mb4_nopad_bin", uniques, inPlace},
+		{"utf8mb4_nopad_bin", "", upsert},
+		{"utf8mb4_general_ci", uniques, anew},
+		{"utf8mb4_nopad_bin", uniques, inPlace},
+		{"utf8mb4_nopad_bin", "", upsert},
+	} {
+		lanes := 1 + i/3
+		t.Run(fmt.Sprintf("%d lanes, manner %d", lanes, c.manner), func(t *testing.T) {
+			p := newPair(t, `CREATE TABLE p (k VARCHAR(10) COLLATE `+c.collation+`, n INT, u INT, w VARCHAR(30), g INT AS (u % 1000) STORED, PRIMARY KEY (k, n)`+c.uniques+`)`)
+			if m := (&apply{delta: driver.Delta{Table: p.to, Shape: p.write}}).manner(); m != c.manner {
+				t.Fatalf("manner %d", m)
+			}
 			a := p.src.app()
 			rnd := rand.New(rand.NewPCG(1, uint64(lanes)))
 			for range 300 {
@@ -174,6 +188,35 @@ func TestSharedValuesArePartedBeforeTheKeyIsBuilt(t *testing.T) {
 	if n, _ := s.Lists.Count(s.ctx, driver.Repairs, tb); n != 0 {
 		t.Fatal(n)
 	}
+}
+
+// TestUniqueValuesThatChangeHands writes rows in place, moves a value from one row to another in and out of a batch, and adds
+// and removes rows.
+func TestUniqueValuesThatChangeHands(t *testing.T) {
+	p := newPair(t, "CREATE TABLE p (id INT PRIMARY KEY, u VARCHAR(9) COLLATE utf8mb4_general_ci UNIQUE, v INT)")
+	a := p.src.app()
+	a.do("INSERT INTO p VALUES (1,'a',1),(2,'b',1),(3,'c',1),(4,NULL,1),(5,'e',1)")
+	p.converge(1)
+	for _, statements := range [][]string{
+		{"UPDATE p SET v = 2 WHERE id <> 3", "UPDATE p SET u = 'A' WHERE id = 1"},                                              // stays, as the key compares it
+		{"UPDATE p SET u = 'x' WHERE id = 1", "UPDATE p SET u = 'a' WHERE id = 2", "UPDATE p SET u = 'b', v = 3 WHERE id = 1"}, // two swap
+		{"UPDATE p SET u = NULL WHERE id = 3", "UPDATE p SET u = 'c' WHERE id = 4"},                                            // to and from NULL
+		{"DELETE FROM p WHERE id = 5", "INSERT INTO p VALUES (6,'e',1)", "UPDATE p SET v = 9 WHERE id = 2"},
+		{"UPDATE p SET id = id + 10 ORDER BY id DESC"},
+	} {
+		a.do(statements...)
+		p.converge(1)
+	}
+	a.do("UPDATE p SET u = 'q' WHERE id = 12", "UPDATE p SET u = 'a' WHERE id = 11") // the first is in the next batch
+	for p.replay(0, 1, 1) > 0 {
+	}
+	p.converge(1)
+	shared := driver.Delta{
+		Table: p.to, Shape: p.write, Epoch: p.epoch, Number: p.numbers[0] + 1, Keys: batch(1, []string{"11"}, []string{"99"}),
+		Images: batch(3, []string{"11", "a", "1"}, []string{"99", "A", "1"}),
+	}
+	p.dst.class(p.dst.Applier.Apply(t.Context(), shared), driver.Conflict)
+	p.converge(1)
 }
 
 // TestStagesOfAnotherEngine applies where the server makes nothing but InnoDB.

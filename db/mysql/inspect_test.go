@@ -136,7 +136,7 @@ func TestPlansAreAsTheyWere(t *testing.T) {
 		db := &database{dialect: d, version: d.version, schema: "shop"}
 		db.options.Side = "source"
 		key := []keyColumn{{"int_key", tb.Column("int_key").Type}, {"text_key", tb.Column("text_key").Type}}
-		for _, tr := range append(append(db.recorders(tb, key), barriers(tb)...), guards(tb)...) {
+		for _, tr := range append(append(db.recorders(tb, key), barriers(tb)...), guards(tb, events...)...) {
 			write(tr.name + " " + tr.when + " " + tr.event + "\n" + tr.body)
 		}
 		file := "testdata/" + name + ".sql"

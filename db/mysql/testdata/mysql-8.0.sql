@@ -72,7 +72,7 @@ whimbrel_insert_3 AFTER INSERT
 INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (NEW.`int_key`, NEW.`text_key`);
 
 whimbrel_update_3 AFTER UPDATE
-BEGIN IF NOT (CAST(OLD.`int_key` AS BINARY) <=> CAST(NEW.`int_key` AS BINARY) AND CAST(OLD.`text_key` AS BINARY) <=> CAST(NEW.`text_key` AS BINARY)) THEN INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (OLD.`int_key`, OLD.`text_key`); END IF; INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (NEW.`int_key`, NEW.`text_key`); END;
+BEGIN IF NOT (OLD.`int_key` <=> NEW.`int_key` AND OLD.`text_key` <=> NEW.`text_key`) THEN INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (OLD.`int_key`, OLD.`text_key`); END IF; INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (NEW.`int_key`, NEW.`text_key`); END;
 
 whimbrel_delete_3 AFTER DELETE
 INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (OLD.`int_key`, OLD.`text_key`);
