@@ -148,10 +148,10 @@ func TestReplayConverges(t *testing.T) {
 		}
 	}
 	r.drain(t, 3)
-	if n := p.there.ask("SELECT count(*) FROM whimbrel_target.list WHERE list = 'repairs'"); n != "0" {
+	if n := p.there.ask("SELECT count(*) FROM whimbrel_target.list WHERE list = 'r'"); n != "0" {
 		t.Errorf("%s repairs left", n)
 	}
-	if n := p.there.ask("SELECT count(*) > 20 FROM whimbrel_target.list WHERE list = 'changed'"); n != "t" {
+	if n := p.there.ask("SELECT count(*) > 20 FROM whimbrel_target.list WHERE list = 'c'"); n != "t" {
 		t.Errorf("the changed list is too short")
 	}
 }

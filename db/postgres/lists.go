@@ -16,6 +16,9 @@ import (
 // and a key that is put on a list again after Peek has a higher stamp.
 type lists struct{ db *database }
 
+// letter is a list's name in the book, short because it is part of every entry of its index.
+func letter(list driver.List) string { return string(list[:1]) }
+
 // Peek reads keys and the stamp.
 func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, max int, keys *row.Batch) (int64, error) {
 	s, err := l.db.keeper(ctx)
@@ -26,7 +29,7 @@ func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, max 
 	defer s.rollback(ctx)
 	sql := fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d, %d); SELECT nextval('whimbrel_target.stamp');
 		SELECT key FROM whimbrel_target.list WHERE list = %s AND table_no = %d ORDER BY stamp LIMIT %d`,
-		lockClass, t.Number, literal(string(list)), t.Number, max)
+		lockClass, t.Number, literal(letter(list)), t.Number, max)
 	r, err := s.execAll(ctx, sql)
 	if err == nil {
 		err = s.exec(ctx, "ROLLBACK")
@@ -47,12 +50,12 @@ func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, max 
 	return stamp, nil
 }
 
-const strike = `DELETE FROM whimbrel_target.list WHERE list = $1 AND table_no = $2 AND stamp <= $3 AND digest = ANY ($4::uuid[])`
+const strike = `DELETE FROM whimbrel_target.list WHERE table_no = $2 AND list = $1 AND stamp <= $3 AND digest = ANY ($4::uuid[])`
 
 var strikeFormats = []int16{0, 0, 0, 1}
 
 func strikeArgs(list driver.List, t *schema.Table, keys *row.Batch, stamp int64) [][]byte {
-	return [][]byte{[]byte(list), []byte(itoa(t.Number)), []byte(i64(stamp)), digests(keys)}
+	return [][]byte{[]byte(letter(list)), []byte(itoa(t.Number)), []byte(i64(stamp)), digests(keys)}
 }
 
 // Strike removes keys that were not put there again.
@@ -77,7 +80,7 @@ func (l lists) Count(ctx context.Context, list driver.List, t *schema.Table) (in
 	}
 	defer s.release()
 	const count = "SELECT count(*) FROM whimbrel_target.list WHERE list = $1 AND table_no = $2"
-	r, err := s.query(ctx, count, string(list), itoa(t.Number))
+	r, err := s.query(ctx, count, letter(list), itoa(t.Number))
 	if err != nil {
 		return 0, fmt.Errorf("count the %s list of %s: %w", list, t.Name, err)
 	}
@@ -93,12 +96,12 @@ func (s *session) put(ctx context.Context, list driver.List, t *schema.Table, ke
 const put = `INSERT INTO whimbrel_target.list (list, table_no, digest, key, stamp)
 	SELECT $1, $2::integer, u.digest, u.key, s.stamp FROM (SELECT nextval('whimbrel_target.stamp') AS stamp) AS s,
 		unnest($3::uuid[], $4::bytea[]) AS u(digest, key) ORDER BY u.digest
-	ON CONFLICT (list, table_no, digest) DO UPDATE SET stamp = EXCLUDED.stamp`
+	ON CONFLICT (table_no, list, digest) DO UPDATE SET stamp = EXCLUDED.stamp`
 
 var putFormats = []int16{0, 0, 1, 1}
 
 func putArgs(list driver.List, t *schema.Table, keys *row.Batch) [][]byte {
-	return [][]byte{[]byte(list), []byte(itoa(t.Number)), digests(keys), runs(keys)}
+	return [][]byte{[]byte(letter(list)), []byte(itoa(t.Number)), digests(keys), runs(keys)}
 }
 
 // digests writes the digests of a batch's rows as an array in binary.

@@ -9,6 +9,6 @@ CREATE TABLE IF NOT EXISTS whimbrel_target.lane (
 	table_no integer NOT NULL, lane integer NOT NULL, number bigint NOT NULL, epoch bigint NOT NULL, session integer NOT NULL,
 	PRIMARY KEY (table_no, lane)) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS whimbrel_target.list (
-	list text NOT NULL, table_no integer NOT NULL, digest uuid NOT NULL, key bytea NOT NULL, stamp bigint NOT NULL,
-	PRIMARY KEY (list, table_no, digest)) WITH (fillfactor = 80);
+	table_no integer NOT NULL, list "char" NOT NULL, digest uuid NOT NULL, key bytea NOT NULL, stamp bigint NOT NULL,
+	PRIMARY KEY (table_no, list, digest)) WITH (fillfactor = 80);
 CREATE SEQUENCE IF NOT EXISTS whimbrel_target.stamp;
