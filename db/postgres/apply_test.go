@@ -1,11 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -238,6 +241,71 @@ func TestRowsAreUpdatedWhereTheyAre(t *testing.T) {
 	if got := p.there.ask("SELECT id FROM gone ORDER BY 1"); got != "30;31;40" {
 		t.Errorf("went and came back, or went: %s", got)
 	}
+}
+
+// TestLanesReplayTogether: several lanes of one table take, apply and forget at the same time, while the table is written to
+// and its keys change lanes.
+func TestLanesReplayTogether(t *testing.T) {
+	const lanes = 3
+	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v integer)")
+	r := p.replayer(t, "a")
+	p.app.do("INSERT INTO a SELECT g, 0 FROM generate_series(1, 300) AS g")
+	var writing atomic.Bool
+	writing.Store(true)
+	var wg sync.WaitGroup
+	failed := make([]error, lanes)
+	for lane := range lanes {
+		wg.Go(func() {
+			for more := true; more && failed[lane] == nil; {
+				last := !writing.Load()
+				more, failed[lane] = r.stepLane(t.Context(), lane, lanes)
+				more = more || !last
+			}
+		})
+	}
+	dice := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		_ = p.app.try(fmt.Sprintf("UPDATE a SET v = v + 1 WHERE id %% 10 = %d; UPDATE a SET id = id + 1000 WHERE id = %d; UPDATE a SET id = id - 1000 WHERE id = %d",
+			dice.IntN(10), 1+dice.IntN(300), 1001+dice.IntN(300)))
+	}
+	writing.Store(false)
+	wg.Wait()
+	if err := errors.Join(failed...); err != nil {
+		t.Fatal(err)
+	}
+	const all = "SELECT count(*), sum(v), md5(string_agg(a::text, ',' ORDER BY id)) FROM a"
+	if here, there := p.app.ask(all), p.there.ask(all); here != there {
+		t.Errorf("source %s, target %s", here, there)
+	}
+	if n := p.app.ask("SELECT count(*) FROM whimbrel_source.record_1"); n != "0" {
+		t.Errorf("%s entries left", n)
+	}
+}
+
+// stepLane takes and applies one batch of a lane; false when there was nothing.
+func (r *replayer) stepLane(ctx context.Context, lane, lanes int) (bool, error) {
+	keys, images := row.NewBatch(len(r.here.Key)), row.NewBatch(r.here.Width())
+	receipt, err := r.p.source.Recorder.Take(ctx, driver.Want{Table: r.from, Shape: r.here, Lane: lane, Lanes: lanes, Most: 50}, keys, images)
+	if err != nil {
+		return false, err
+	}
+	defer receipt.Close()
+	if receipt.Entries() == 0 {
+		return false, nil
+	}
+	number, err := r.p.target.Ledger.Number(ctx, r.to, lane)
+	if err == nil {
+		err = receipt.Durable(ctx)
+	}
+	if err == nil {
+		err = r.p.target.Applier.Apply(ctx, driver.Delta{
+			Table: r.to, Shape: r.there, Lane: lane, Epoch: r.p.epoch, Number: number + 1, Keys: keys, Images: images,
+		})
+	}
+	if err == nil {
+		err = receipt.Forget(ctx, number+1)
+	}
+	return true, err
 }
 
 // TestNothingFiresAtTheTarget: no trigger of the application, no default of it, changes a replayed row.

@@ -51,6 +51,7 @@ type unique struct {
 	nullsEqual  bool
 	arbiter     bool     // an upsert can name it
 	operators   []string // by which it holds two values of a part equal
+	fit         bool     // for searches
 }
 
 func (db *database) stage(ctx context.Context, s *session, d driver.Delta) (*stage, error) {
@@ -149,7 +150,7 @@ func (s *session) uniques(ctx context.Context, target string) ([]unique, error) 
 	}
 	all := make([]unique, len(r.Rows))
 	for i, line := range r.Rows {
-		u := unique{name: string(line[0]), where: string(line[3]), nullsEqual: line[4][0] == 't', arbiter: line[5][0] == 't'}
+		u := unique{name: string(line[0]), where: string(line[3]), nullsEqual: line[4][0] == 't', arbiter: line[5][0] == 't', fit: line[7][0] == 't'}
 		for at, into := range map[int]*[]string{1: &u.expressions, 2: &u.columns, 6: &u.operators} {
 			if err := json.Unmarshal(line[at], into); err != nil {
 				return nil, err
@@ -198,7 +199,7 @@ func (st *stage) plan(target string, d driver.Delta, uniques []unique, exact boo
 	}
 	columns := quoteAll(shape.Names())
 	st.write = "INSERT INTO " + target + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + columns + " FROM " + st.rows.name
-	if own >= 0 {
+	if own >= 0 && !slices.ContainsFunc(uniques, func(u unique) bool { return !u.fit }) {
 		st.settings = lookups
 	}
 	if !st.inPlace {

@@ -1,6 +1,6 @@
 -- $1 a table. Every unique index that is kept up, with what Apply needs to find the rows that would be in the way: its
 -- expressions, its condition, whether its columns are plain, whether it can decide an upsert, and the operator by which it
--- holds two values of a part equal, which is the one that a search can use it with.
+-- holds two values of a part equal, which is the one that a search can use it with, if it is fit for searches at all.
 SELECT i.indexrelid::regclass::text,
 	array_to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts) AS n)),
 	array_to_json(ARRAY(SELECT a.attname FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(no, place)
@@ -11,7 +11,8 @@ SELECT i.indexrelid::regclass::text,
 	array_to_json(ARRAY(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
 		FROM unnest(i.indclass::oid[]) WITH ORDINALITY AS p(class, place) JOIN pg_opclass c ON c.oid = p.class
 		JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3
-		JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace ORDER BY p.place))
+		JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace ORDER BY p.place)),
+	i.indisvalid
 FROM pg_index i
 WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indislive
 ORDER BY i.indexrelid;
