@@ -171,7 +171,7 @@ func (db *database) roles() *driver.Database {
 			Product: "postgres", Version: db.release, Name: db.name, Schema: db.home, Server: db.server,
 			Limits: driver.Limits{
 				Name: 63, NameBytes: true, Seconds: 6, Schemas: true, TransactDDL: true, Value: 500 << 20,
-				IndexBytes: 2704, Ahead: true, Reserved: "pg_", Features: features,
+				IndexBytes: 2704, Ahead: db.version >= 140000, Reserved: "pg_", Features: features,
 			},
 		},
 		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,

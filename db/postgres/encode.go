@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -116,6 +117,9 @@ func (c *codec) appendWire(dst, cell []byte) ([]byte, bool) {
 		return append(dst, 0, 0, 0, 1, cell[0]&1), true
 	case float4Wire:
 		f, err := strconv.ParseFloat(string(cell), 32)
+		if f == 0 && bytes.ContainsAny(mantissa(cell), "123456789") {
+			return dst, false // too small for the type: the server refuses such a text
+		}
 		return append32(dst, floatBits32(f)), err == nil
 	case float8Wire:
 		f, err := strconv.ParseFloat(string(cell), 64)
@@ -360,4 +364,10 @@ func appendBits(dst, cell []byte) ([]byte, bool) {
 		dst, cell = append(dst, v), cell[len(some):]
 	}
 	return dst, true
+}
+
+// mantissa is what stands before a number's exponent.
+func mantissa(cell []byte) []byte {
+	before, _, _ := bytes.Cut(cell, []byte{'e'})
+	return before
 }

@@ -64,10 +64,15 @@ func (g gate) shutSome(ctx context.Context, s *session, tables []*schema.Table, 
 	if sql.Len() == 0 {
 		return nil
 	}
-	if err := s.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+sql.String()); err != nil {
+	if err := s.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+g.atOnce(tables, "SHARE ROW EXCLUSIVE")+sql.String()); err != nil {
 		return err
 	}
 	return s.commit(ctx)
+}
+
+// atOnce locks tables without waiting for anybody: nobody may have to wait for the first of them while we wait for the others.
+func (g gate) atOnce(tables []*schema.Table, mode string) string {
+	return "LOCK TABLE " + strings.Join(g.db.names(tables), ", ") + " IN " + mode + " MODE NOWAIT; "
 }
 
 // reopenSome drops the triggers of plain tables in one transaction; any error leaves them to reopenOne.
@@ -77,7 +82,7 @@ func (g gate) reopenSome(ctx context.Context, s *session, tables []*schema.Table
 		return err
 	}
 	var sql strings.Builder
-	sql.WriteString("BEGIN;")
+	sql.WriteString("BEGIN; " + g.atOnce(tables, "ACCESS EXCLUSIVE"))
 	for i, t := range tables {
 		if !gates[i].alone {
 			return errParted

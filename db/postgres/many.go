@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
@@ -61,6 +62,9 @@ func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
 	return l.commit(ctx)
 }
 
+// briefly is how long one table of many is waited for; then each is waited for alone.
+const briefly = 100 * time.Millisecond
+
 // OpenAll drops the guard's triggers.
 func (m many) OpenAll(ctx context.Context, tables []*schema.Table) error {
 	if len(tables) == 0 {
@@ -73,7 +77,7 @@ func (m many) OpenAll(ctx context.Context, tables []*schema.Table) error {
 	defer l.release()
 	defer l.rollback(ctx)
 	var sql strings.Builder
-	sql.WriteString("BEGIN;")
+	sql.WriteString("BEGIN; " + lockTimeout(briefly)) // nobody waits longer for the first table because we wait for the last
 	for _, t := range tables {
 		fmt.Fprintf(&sql, "DROP TRIGGER IF EXISTS %s ON %s;", trigger("guard", t), m.db.dialect().table(t.Name))
 	}

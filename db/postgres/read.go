@@ -27,7 +27,7 @@ func (db *database) Read(ctx context.Context, want driver.Query) (driver.Cursor,
 	if err != nil {
 		return nil, err
 	}
-	c, err := db.cursor(l.session, want)
+	c, err := db.cursor(ctx, l.session, want)
 	if err != nil {
 		l.release()
 		return nil, err
@@ -50,7 +50,7 @@ type cursor struct {
 	err     error
 }
 
-func (db *database) cursor(s *session, want driver.Query) (*cursor, error) {
+func (db *database) cursor(ctx context.Context, s *session, want driver.Query) (*cursor, error) {
 	if want.Shape.Width() == 0 {
 		return nil, fmt.Errorf("read %s: the shape has no columns", want.Table.Name)
 	}
@@ -61,6 +61,8 @@ func (db *database) cursor(s *session, want driver.Query) (*cursor, error) {
 	}
 	c := &cursor{session: s, table: want.Table.Name, codecs: all}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(ctx, func() { c.cancel(context.Cause(ctx)) }) // the server may wait for a lock before the first row
+	defer stop()
 	c.rows = s.conn.ExecParams(c.ctx, q.sql.String(), q.params, nil, nil, formats(all))
 	return c, nil
 }

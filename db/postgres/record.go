@@ -99,10 +99,14 @@ const (
 	takeKeys  = 20000
 )
 
-// reading begins the transaction of a Take: one snapshot for entries and rows. The record is read from a page on, and rows are
+// reading begins the transaction of a Take: one snapshot for entries and rows. The table is locked before the snapshot is
+// taken: one that a rewrite (ALTER TYPE, pg_repack) made while we waited for its lock would look empty to an older
+// snapshot, and every row of the batch gone. The record is read from a page on, and rows are
 // looked up one by one in the order of their keys, which touches each page of index and table once: no plan that reads the
 // whole of either is wanted, however small the server believes it to be.
-const reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off"
+func reading(table string) string {
+	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE " + table + " IN ACCESS SHARE MODE; SET LOCAL enable_seqscan = off"
+}
 
 // lookups, in a transaction, forbids the plans that read a table to find a few of its rows.
 const lookups = "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
@@ -110,10 +114,11 @@ const lookups = "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin =
 // begin begins it. A key of a type that the product has not got itself may have no index that our comparison can use: then
 // the server plans as it likes.
 func (r *receipt) begin(ctx context.Context) error {
+	begin := reading(r.lease.db.dialect().table(r.want.Table.Name))
 	if builtin(r.want.Shape) {
-		return r.lease.exec(ctx, reading+lookups)
+		begin += lookups
 	}
-	return r.lease.exec(ctx, reading)
+	return r.lease.exec(ctx, begin)
 }
 
 // builtin reports whether every column of the key is of one of the product's own types.
@@ -188,7 +193,7 @@ func (r *receipt) part(ctx context.Context, keys *row.Batch, from, n int, images
 			}
 		}
 	}
-	c := r.rows(some)
+	c := r.rows(ctx, some)
 	defer c.finish()
 	if n == 1 {
 		most = math.MaxInt
@@ -206,7 +211,7 @@ func (r *receipt) part(ctx context.Context, keys *row.Batch, from, n int, images
 
 // rows opens a cursor on the rows of these keys, which come in the keys' order. It differs from a Query with keys in that
 // each key is there once.
-func (r *receipt) rows(keys *row.Batch) *cursor {
+func (r *receipt) rows(ctx context.Context, keys *row.Batch) *cursor {
 	shape := r.want.Shape
 	c := &cursor{session: r.lease.session, table: r.want.Table.Name, codecs: r.lease.db.codecs(shape)}
 	names := make([]string, shape.Width())
@@ -227,7 +232,7 @@ func (r *receipt) rows(keys *row.Batch) *cursor {
 	}
 	sql := "SELECT " + strings.Join(names, ", ") + " FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(texts, ", ") +
 		") JOIN " + r.lease.db.dialect().from(r.want.Table) + " AS t ON " + strings.Join(match, " AND ")
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.ctx, c.cancel = context.WithCancelCause(ctx) // it ends before the caller's: the server may wait for a lock before the first row
 	c.rows = r.lease.conn.ExecParams(c.ctx, sql, q.params, nil, nil, formats(c.codecs))
 	return c
 }
