@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
 )
 
 // durable returns when everything that this session could read has reached the server's log on disk (HAZARDS C7).
@@ -51,7 +53,7 @@ func (d *database) hurry(ctx context.Context, s *session) {
 		if err == nil || s.gone() {
 			return
 		}
-		d.unflushing.Store(true)
+		d.unflushing.Store(d.dialect.Classify(err) == driver.Refused) // any other error passes
 	}
 	_ = s.run(ctx, "UPDATE "+d.own("mark")+" SET number = number + 1 WHERE slot = CONNECTION_ID() % 16")
 }

@@ -118,6 +118,9 @@ func TestTheGuardLetsOnlyUsWrite(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if seen := s.inspect("g"); len(seen.Checks) != len(g.Checks) {
+				t.Errorf("the guard is shown as the table's own: %d checks, not %d", len(seen.Checks), len(g.Checks))
+			}
 			if err := s.load(s.takeOver(), g, shapeOf(g), 1, batch(3, []string{"5", "a", "5"}, []string{"6", "b", "60"})); err != nil {
 				t.Fatal(err)
 			}

@@ -75,6 +75,9 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 		return errors.New("the load is over")
 	}
 	if err := l.write(ctx, b); err != nil {
+		if l.stream != nil {
+			l.stream.giveUp(l.session) // or the server would take what follows for rows
+		}
 		l.rollback()
 		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
 	}

@@ -98,8 +98,13 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 		return io.EOF
 	}
 	stop := context.AfterFunc(ctx, c.kill)
-	defer stop()
 	err := c.fill(b)
+	if !stop() {
+		c.kill() // at once: the session must not be somebody else's when it is ended
+		if err == nil || errors.Is(err, io.EOF) {
+			err = context.Cause(ctx)
+		}
+	}
 	if err == nil || errors.Is(err, io.EOF) {
 		c.done = errors.Is(err, io.EOF)
 		return err
@@ -143,7 +148,9 @@ func (c *cursor) fill(b *row.Batch) error {
 // over notes that no rows are on their way.
 func (c *cursor) over() {
 	c.rows = false
-	c.leave()
+	if !c.leave() {
+		c.kill() // at once, as in Fill
+	}
 }
 
 // asksFor reports whether the last row's key is byte for byte one that was asked for, and asks for it no more, so that a

@@ -95,10 +95,10 @@ func (t *stream) end(ctx context.Context, s *session) error {
 	var stored int64
 	var warnings int
 	err := s.command(ctx, func() (err error) {
+		t.running = false // a command that did not begin leaves the statement to giveUp
 		stored, warnings, err = s.wire.end()
 		return err
 	})
-	t.running = false
 	if err != nil {
 		return err
 	}
@@ -133,27 +133,34 @@ func (w *wire) lines(b *row.Batch) error {
 			cell := b.Cell(i, c)
 			if cell == nil {
 				w.out = append(w.out, '\\', 'N')
+				if err := w.relieve(); err != nil {
+					return err
+				}
 				continue
 			}
 			for len(cell) > pieceBytes {
 				w.out = appendField(w.out, cell[:pieceBytes])
 				cell = cell[pieceBytes:]
-				if len(w.out) >= outBytes {
-					if err := w.flush(); err != nil {
-						return err
-					}
+				if err := w.relieve(); err != nil {
+					return err
 				}
 			}
 			w.out = appendField(w.out, cell)
-			if len(w.out) >= outBytes {
-				if err := w.flush(); err != nil {
-					return err
-				}
+			if err := w.relieve(); err != nil {
+				return err
 			}
 		}
 		w.out = append(w.out, '\n')
 	}
 	return nil
+}
+
+// relieve sends a packet that has become long enough.
+func (w *wire) relieve() error {
+	if len(w.out) < outBytes {
+		return nil
+	}
+	return w.flush()
 }
 
 // appendField appends a part of a field's text.

@@ -171,7 +171,11 @@ func (k *take) each(ctx context.Context, sql string, c *cells, b *row.Batch, do 
 		return err
 	}
 	stop := context.AfterFunc(ctx, s.kill)
-	defer stop()
+	defer func() {
+		if !stop() {
+			s.kill() // at once: the session must not be somebody else's when it is ended
+		}
+	}()
 	for {
 		err := s.wire.next(c, b)
 		if errors.Is(err, io.EOF) {
