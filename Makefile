@@ -1,5 +1,5 @@
-# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers fuzz install-servers clean
+# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, model, fuzz, install-servers. See CONTRIBUTING.md.
+.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model fuzz install-servers clean
 
 GO ?= go
 
@@ -43,6 +43,10 @@ bench-compare:
 # The other tools, where the system has packages of them. What is missing is a line "not installed" in the table.
 bench-peers:
 	scripts/bench-peers.sh
+
+# The model of the protocol: as it is it must hold, without one of its rules it must be refuted (docs/model.md).
+model:
+	model/run.sh
 
 # Each fuzz target for FUZZTIME (20s).
 fuzz:
