@@ -22,7 +22,7 @@ const idle quantity = "idle" // the part of the sessions' time in which they did
 // others.
 const (
 	skewedTable = `CREATE TABLE skewed (id bigint PRIMARY KEY, note text NOT NULL)`
-	skewedRows  = `INSERT INTO skewed SELECT CASE WHEN n %% 10 = 0 THEN n * 1000 ELSE n END,
+	skewedRows  = `INSERT INTO skewed SELECT CASE WHEN n %% 10 = 0 THEN n::bigint * 1000 ELSE n END,
  repeat(md5(n::text), CASE WHEN n < %[1]d / 50 THEN 120 ELSE 2 END) FROM generate_series(1, %[1]d) AS n`
 )
 
