@@ -34,7 +34,7 @@ func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) e
 	}
 	end := time.Now().Add(w.Settled)
 	for some := range slices.Chunk(tables, crowd) {
-		if g.shutSome(ctx, l.session, some, w) == nil {
+		if g.shutSome(ctx, l.session, some) == nil {
 			continue
 		}
 		l.rollback(ctx)
@@ -90,17 +90,23 @@ func (g gate) shutNow(ctx context.Context, s *session, t *schema.Table, target s
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	sql := "BEGIN; " + lockTimeout(w.Lock)
+	sql := lockTimeout(w.Lock)
 	for _, m := range missing {
-		sql += triggerDDL(trigger("shut", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", m, "FOR EACH STATEMENT", "whimbrel_source.shut")
+		sql += shutStatements(t, m)
 	}
 	if len(members) == 1 || g.db.version >= 130000 { // 12 has no such trigger on a partitioned table
-		sql += triggerDDL(trigger("shutrow", t), "BEFORE INSERT OR UPDATE OR DELETE", target, "FOR EACH ROW", "whimbrel_source.shut")
+		sql += shutRows(t, target)
 	}
-	if err := s.exec(ctx, sql); err != nil {
-		return err
-	}
-	return s.commit(ctx)
+	return s.script(ctx, sql)
+}
+
+// shutStatements and shutRows plan the two triggers of a gate: the second is for rows that no statement of their own writes.
+func shutStatements(t *schema.Table, name string) string {
+	return triggerDDL(trigger("shut", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", name, "FOR EACH STATEMENT", "whimbrel_source.shut")
+}
+
+func shutRows(t *schema.Table, name string) string {
+	return triggerDDL(trigger("shutrow", t), "BEFORE INSERT OR UPDATE OR DELETE", name, "FOR EACH ROW", "whimbrel_source.shut")
 }
 
 // open returns the table with its partitions, and those of them whose gate is not shut.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
 )
 
@@ -44,7 +43,7 @@ func (g gate) gates(ctx context.Context, s *session, tables []*schema.Table) ([]
 var errParted = errors.New("a table has partitions")
 
 // shutSome makes the gates of plain tables in one transaction; any error leaves them to shutOne, which is patient.
-func (g gate) shutSome(ctx context.Context, s *session, tables []*schema.Table, w driver.Wait) error {
+func (g gate) shutSome(ctx context.Context, s *session, tables []*schema.Table) error {
 	gates, err := g.gates(ctx, s, tables)
 	if err != nil {
 		return err
@@ -57,17 +56,13 @@ func (g gate) shutSome(ctx context.Context, s *session, tables []*schema.Table, 
 			return errParted
 		default:
 			target := g.db.dialect().table(t.Name)
-			sql.WriteString(triggerDDL(trigger("shut", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", target, "FOR EACH STATEMENT", "whimbrel_source.shut"))
-			sql.WriteString(triggerDDL(trigger("shutrow", t), "BEFORE INSERT OR UPDATE OR DELETE", target, "FOR EACH ROW", "whimbrel_source.shut"))
+			sql.WriteString(shutStatements(t, target) + shutRows(t, target))
 		}
 	}
 	if sql.Len() == 0 {
 		return nil
 	}
-	if err := s.exec(ctx, "BEGIN; "+lockTimeout(w.Lock)+g.atOnce(tables, "SHARE ROW EXCLUSIVE")+sql.String()); err != nil {
-		return err
-	}
-	return s.commit(ctx)
+	return s.script(ctx, g.atOnce(tables, "SHARE ROW EXCLUSIVE")+sql.String())
 }
 
 // atOnce locks tables without waiting for anybody: nobody may have to wait for the first of them while we wait for the others.
@@ -82,7 +77,7 @@ func (g gate) reopenSome(ctx context.Context, s *session, tables []*schema.Table
 		return err
 	}
 	var sql strings.Builder
-	sql.WriteString("BEGIN; " + g.atOnce(tables, "ACCESS EXCLUSIVE"))
+	sql.WriteString(g.atOnce(tables, "ACCESS EXCLUSIVE"))
 	for i, t := range tables {
 		if !gates[i].alone {
 			return errParted
@@ -90,8 +85,5 @@ func (g gate) reopenSome(ctx context.Context, s *session, tables []*schema.Table
 		target := g.db.dialect().table(t.Name)
 		fmt.Fprintf(&sql, "DROP TRIGGER IF EXISTS %s ON %s; DROP TRIGGER IF EXISTS %s ON %s;", trigger("shutrow", t), target, trigger("shut", t), target)
 	}
-	if err := s.exec(ctx, sql.String()); err != nil {
-		return err
-	}
-	return s.commit(ctx)
+	return s.script(ctx, sql.String())
 }

@@ -30,13 +30,18 @@ func (g guard) Shut(ctx context.Context, t *schema.Table) error {
 		CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 		AS ` + literal(body) + ";"
 	sql := "BEGIN; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", -1);" + function +
-		triggerDDL(trigger("guard", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", g.db.dialect().table(t.Name),
-			"FOR EACH STATEMENT", "whimbrel_target.guard") + "COMMIT"
+		g.trigger(t) + "COMMIT"
 	if err := l.exec(ctx, sql); err != nil {
 		l.rollback(ctx)
 		return fmt.Errorf("guard %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// trigger plans the guard's trigger of one table.
+func (g guard) trigger(t *schema.Table) string {
+	return triggerDDL(trigger("guard", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", g.db.dialect().table(t.Name),
+		"FOR EACH STATEMENT", "whimbrel_target.guard")
 }
 
 // Open lets everybody write.

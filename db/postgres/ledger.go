@@ -128,20 +128,11 @@ func (s *session) current(ctx context.Context, epoch int64) error {
 
 // Ranges returns the loaded ranges of a table.
 func (g ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
-	l, err := g.db.keeper(ctx)
+	all, err := many(g).RangesAll(ctx, []*schema.Table{t})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	defer l.release()
-	r, err := l.query(ctx, "SELECT number, rows FROM whimbrel_target.range WHERE table_no = $1", itoa(t.Number))
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger of %s: %w", t.Name, err)
-	}
-	ranges := make(map[int]int64, len(r.Rows))
-	for _, line := range r.Rows {
-		ranges[int(number(line[0]))] = number(line[1])
-	}
-	return ranges, nil
+	return all[t.Number], nil
 }
 
 // Clear empties a table with its ledger lines and lists.

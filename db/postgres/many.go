@@ -25,15 +25,14 @@ func (m many) ExecuteAll(ctx context.Context, statements []driver.Statement) err
 	defer l.release()
 	defer l.rollback(ctx)
 	var sql strings.Builder
-	sql.WriteString("BEGIN;")
 	for _, s := range statements {
 		sql.WriteString(s.SQL)
 		sql.WriteString(";\n")
 	}
-	if err := l.exec(ctx, sql.String()); err != nil {
+	if err := l.script(ctx, sql.String()); err != nil {
 		return fmt.Errorf("%s, and %d statements more: %w", statements[0].Purpose, len(statements)-1, err)
 	}
-	return l.commit(ctx)
+	return nil
 }
 
 // ShutAll makes the guard's triggers. The first table's is made by itself, with the function that all of them call.
@@ -51,18 +50,17 @@ func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
 	defer l.release()
 	defer l.rollback(ctx)
 	var sql strings.Builder
-	sql.WriteString("BEGIN;")
 	for _, t := range tables[1:] {
-		sql.WriteString(triggerDDL(trigger("guard", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", m.db.dialect().table(t.Name),
-			"FOR EACH STATEMENT", "whimbrel_target.guard"))
+		sql.WriteString(guard(m).trigger(t))
 	}
-	if err := l.exec(ctx, sql.String()); err != nil {
+	if err := l.script(ctx, sql.String()); err != nil {
 		return fmt.Errorf("guard %d tables: %w", len(tables), err)
 	}
-	return l.commit(ctx)
+	return nil
 }
 
-// briefly is how long one table of many is waited for; then each is waited for alone.
+// briefly is how long one table of many is waited for, while others may wait for those before it; then the caller takes each
+// alone.
 const briefly = 100 * time.Millisecond
 
 // OpenAll drops the guard's triggers.
@@ -77,14 +75,11 @@ func (m many) OpenAll(ctx context.Context, tables []*schema.Table) error {
 	defer l.release()
 	defer l.rollback(ctx)
 	var sql strings.Builder
-	sql.WriteString("BEGIN; " + lockTimeout(briefly)) // nobody waits longer for the first table because we wait for the last
+	sql.WriteString(lockTimeout(briefly))
 	for _, t := range tables {
 		fmt.Fprintf(&sql, "DROP TRIGGER IF EXISTS %s ON %s;", trigger("guard", t), m.db.dialect().table(t.Name))
 	}
-	err = l.exec(ctx, sql.String())
-	if err == nil {
-		err = l.commit(ctx)
-	}
+	err = l.script(ctx, sql.String())
 	guarded := false
 	if err == nil {
 		guarded, err = l.guards(ctx)

@@ -190,6 +190,14 @@ func (s *session) query(ctx context.Context, sql string, params ...string) (*pgc
 	return r, s.explain(ctx, r.Err)
 }
 
+// script runs statements in a transaction of their own. After an error the transaction is open still.
+func (s *session) script(ctx context.Context, statements string) error {
+	if err := s.exec(ctx, "BEGIN; "+statements); err != nil {
+		return err
+	}
+	return s.commit(ctx)
+}
+
 // commit ends a transaction for good. An answer that is lost is Unknown.
 func (s *session) commit(ctx context.Context) error { return s.commitAfter(ctx, "") }
 
