@@ -75,9 +75,7 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 		return errors.New("the load is over")
 	}
 	if err := l.write(ctx, b); err != nil {
-		if l.stream != nil {
-			l.stream.giveUp(l.session) // or the server would take what follows for rows
-		}
+		l.giveUp()
 		l.rollback()
 		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
 	}
@@ -122,11 +120,16 @@ func (l *load) finish(ctx context.Context) error {
 
 // Close undoes what was not committed.
 func (l *load) Close() error {
+	l.giveUp()
+	l.back()
+	return nil
+}
+
+// giveUp ends a statement that waits for rows, or the server would take what follows for them. Again: does nothing.
+func (l *load) giveUp() {
 	if l.resource != nil && l.stream != nil {
 		l.stream.giveUp(l.session)
 	}
-	l.back()
-	return nil
 }
 
 // sink is a table that rows go into: one of the application's, or a temporary one of the same columns.

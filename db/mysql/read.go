@@ -74,7 +74,7 @@ func (c *cursor) readRange() error {
 func (c *cursor) ask(sql string) error {
 	err := c.query(c.ctx, sql, len(c.cells.ops))
 	if c.rows = err == nil; c.rows {
-		c.leave = context.AfterFunc(c.ctx, c.kill)
+		c.leave = c.watch(c.ctx)
 	}
 	return err
 }
@@ -97,13 +97,10 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 	if c.done || c.resource == nil {
 		return io.EOF
 	}
-	stop := context.AfterFunc(ctx, c.kill)
+	unwatch := c.watch(ctx)
 	err := c.fill(b)
-	if !stop() {
-		c.kill() // at once: the session must not be somebody else's when it is ended
-		if err == nil || errors.Is(err, io.EOF) {
-			err = context.Cause(ctx)
-		}
+	if !unwatch() && (err == nil || errors.Is(err, io.EOF)) {
+		err = context.Cause(ctx)
 	}
 	if err == nil || errors.Is(err, io.EOF) {
 		c.done = errors.Is(err, io.EOF)
@@ -148,9 +145,7 @@ func (c *cursor) fill(b *row.Batch) error {
 // over notes that no rows are on their way.
 func (c *cursor) over() {
 	c.rows = false
-	if !c.leave() {
-		c.kill() // at once, as in Fill
-	}
+	c.leave()
 }
 
 // asksFor reports whether the last row's key is byte for byte one that was asked for, and asks for it no more, so that a

@@ -183,9 +183,9 @@ func (s *session) command(ctx context.Context, begin func() error) error {
 		return sqldriver.ErrBadConn
 	}
 	s.used = time.Now()
-	stop := context.AfterFunc(ctx, s.kill)
+	unwatch := s.watch(ctx)
 	err := begin()
-	if !stop() || ctx.Err() != nil {
+	if !unwatch() || ctx.Err() != nil {
 		s.kill()
 		return context.Cause(ctx)
 	}
@@ -317,6 +317,19 @@ func (s *session) gone() bool { return s.cut.Load() || !s.conn.IsValid() }
 func (s *session) kill() {
 	s.cut.Store(true)
 	_ = s.wire.socket.Close()
+}
+
+// watch ends the session when the context ends, until unwatch is called, which reports whether it was in time. One that was
+// too late ends the session at once: it must not be somebody else's when it is ended.
+func (s *session) watch(ctx context.Context) (unwatch func() bool) {
+	stop := context.AfterFunc(ctx, s.kill)
+	return func() bool {
+		if stop() {
+			return true
+		}
+		s.kill()
+		return false
+	}
 }
 
 // end closes the session politely.

@@ -170,12 +170,7 @@ func (k *take) each(ctx context.Context, sql string, c *cells, b *row.Batch, do 
 	if err := s.query(ctx, sql, len(c.ops)); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, s.kill)
-	defer func() {
-		if !stop() {
-			s.kill() // at once: the session must not be somebody else's when it is ended
-		}
-	}()
+	defer s.watch(ctx)()
 	for {
 		err := s.wire.next(c, b)
 		if errors.Is(err, io.EOF) {
