@@ -25,16 +25,18 @@ type Batch struct {
 
 // NewBatch returns an empty batch of rows with width cells each. Width 0 or less panics: it is a programming error.
 func NewBatch(width int) *Batch {
+	b := &Batch{}
+	b.Reshape(width)
+	return b
+}
+
+// Reshape empties the batch for rows of another width and keeps its memory as Reset does. Width as for NewBatch.
+func (b *Batch) Reshape(width int) {
 	if width <= 0 {
 		panic(fmt.Sprintf("row.NewBatch: width %d", width))
 	}
-	return &Batch{width: width, open: -1}
-}
-
-// Reshape empties the batch for rows of another width and keeps its memory as Reset does.
-func (b *Batch) Reshape(width int) {
 	b.Reset()
-	b.width = NewBatch(width).width
+	b.width = width
 }
 
 // Width is the number of cells in a row.

@@ -23,8 +23,7 @@ func crowds(ctx context.Context, tables []*table, most int, do func(context.Cont
 		firsts = append(firsts, some[0])
 		rest[some[0]] = some
 	}
-	errs := each(ctx, firsts, most, func(ctx context.Context, first *table) error { return do(ctx, rest[first]) })
-	return errs
+	return each(ctx, firsts, most, func(ctx context.Context, first *table) error { return do(ctx, rest[first]) })
 }
 
 // together does something for tables in one go where db can, and else, or where that failed, for one table after the other:

@@ -84,7 +84,7 @@ func (l *Lane) step(ctx context.Context) (done Done, err error) {
 		return done, err
 	}
 	for n := 1; err == nil && !l.now.empty(); n++ {
-		done.Entries, done.Mended = done.Entries+l.now.receipt.Entries(), done.Mended+l.now.mended.Len() // forgetting empties the receipt
+		done.Entries, done.Mended = done.Entries+l.now.entries, done.Mended+l.now.mended.Len()
 		more := n < inARow && l.full(l.now) && l.ahead()
 		err = l.carry(ctx, more)
 		done.Rows, done.Full = done.Rows+l.now.images.Len(), n > 1 || l.full(l.now)
