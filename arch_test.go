@@ -49,6 +49,7 @@ var arrows = []struct{ folder, may string }{
 
 	// For tests only: nobody above may import these.
 	{"internal/testserver", ""},
+	{"internal/faultproxy", ""},
 	{"internal/e2e", "internal/testserver internal/e2e/oracle internal/e2e/shop"},
 	{"internal/e2e/*", ""}, // the oracle and the shop share no code with what they judge
 	{"bench", "internal/testserver"},
@@ -56,7 +57,7 @@ var arrows = []struct{ folder, may string }{
 }
 
 // judges are the folders that only tests use: they talk to products by themselves.
-var judges = []string{"internal/testserver", "internal/e2e", "bench"}
+var judges = []string{"internal/testserver", "internal/faultproxy", "internal/e2e", "bench"}
 
 // source is one Go file.
 type source struct {
