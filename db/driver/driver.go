@@ -146,46 +146,6 @@ const (
 	Forbidden Level = "forbidden"
 )
 
-// Surveyor looks at the values of a table before a move: it may scan the table, in the uptime, without locks.
-type Surveyor interface {
-	// Survey returns what is in the table that a target with these limits might not hold: the longest value of each column
-	// without a bound, zero dates, infinite or out-of-range times, values that are not of their column's type, text that is
-	// not valid in its character set, NUL in text. Again: looks again.
-	Survey(ctx context.Context, t *schema.Table) ([]Fact, error)
-}
-
-// Fact is one thing a survey found in a column.
-type Fact struct {
-	Column string
-	What   FactKind
-	Count  int64  // rows it holds for
-	Value  int64  // Longest: bytes
-	Sample string // the key of one such row, for people
-}
-
-// FactKind names what a survey looks for.
-type FactKind string
-
-// The facts.
-const (
-	Longest      FactKind = "longest"       // Value is the longest value of the column in bytes
-	ZeroDate     FactKind = "zero-date"     // 0000-00-00 or a date with a zero month or day
-	Infinite     FactKind = "infinite"      // infinity, -infinity in a date or a time
-	BeforeYear1  FactKind = "before-1"      // a date before the year 1 (BC)
-	AfterYear4   FactKind = "after-9999"    // a date after the year 9999
-	NotANumber   FactKind = "nan"           // NaN or an infinite number
-	NegativeZero FactKind = "negative-zero" // a floating-point number that is -0, which MariaDB and MySQL store as 0
-	WrongClass   FactKind = "wrong-class"   // SQLite: a value whose storage class is not the declared type's
-	BadText      FactKind = "bad-text"      // bytes that are not text in the declared character set
-	NulInText    FactKind = "nul-in-text"   // U+0000 in text
-	BadEnum      FactKind = "bad-enum"      // MariaDB, MySQL: the error value of an enum
-	KeyIsNull    FactKind = "key-is-null"   // SQLite: NULL in a primary key
-	TooLarge     FactKind = "too-large"     // a number larger than the declared type says (SQLite)
-	Fractions    FactKind = "fractions"     // more digits after the point, or of the second, than declared (SQLite)
-	NotJSON      FactKind = "not-json"      // text in a JSON column that is not JSON
-	BeyondHours  FactKind = "beyond-hours"  // a MariaDB time below 0 or of 24 hours and more
-)
-
 // Class is what an error means for the caller, found by the product's error codes only.
 type Class int
 

@@ -57,8 +57,8 @@ func (r inspector) Settings(ctx context.Context) ([]driver.Notice, error) {
 
 type surveyor struct{ *role }
 
-// Survey finds the longest values and NUL in text; other facts can not be in canonical cells.
-func (r surveyor) Survey(ctx context.Context, t *schema.Table) (facts []driver.Fact, err error) {
+// Survey finds the longest values and NUL in text, asked or not; other facts can not be in canonical cells.
+func (r surveyor) Survey(ctx context.Context, t *schema.Table, _ driver.Questions) (facts []driver.Fact, err error) {
 	err = r.do(ctx, call{op: "Surveyor.Survey"}, func() error {
 		own, err := r.table(t.Name)
 		if err != nil {

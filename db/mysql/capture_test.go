@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -235,7 +236,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		_ = r.Close()
 		same(t, n, dst.read(driver.Query{Table: there, Shape: shapeOf(there), Order: driver.KeyOrder}), []string{"1|x"})
-		if _, err := src.Surveyor.Survey(src.ctx, tb); err != nil {
+		if _, err := src.Surveyor.Survey(src.ctx, tb, drivertest.Everything(tb)); err != nil {
 			t.Fatal(err)
 		}
 		for r, err := range src.Splitter.Split(src.ctx, tb, shape, 1) {

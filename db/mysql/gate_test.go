@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -267,7 +268,8 @@ func TestSurveyFindsWhatOthersCanNotHold(t *testing.T) {
 	s.do("CREATE TABLE v (id INT PRIMARY KEY, d DATE, dt DATETIME, t TEXT, e ENUM('a'), h TIME, b BLOB, l VARCHAR(9) CHARACTER SET latin1)")
 	a := s.app()
 	a.do("SET sql_mode=''", "INSERT INTO v VALUES (1,'0000-00-00','2024-00-00','a\\0b','nope','25:00:00','12345','ü'), (2,'2024-01-01','0000-05-05 00:00:00','x','a','01:00:00','',''), (3,NULL,NULL,NULL,NULL,NULL,NULL,NULL)")
-	facts, err := s.Surveyor.Survey(s.ctx, s.inspect("v"))
+	table := s.inspect("v")
+	facts, err := s.Surveyor.Survey(s.ctx, table, drivertest.Everything(table))
 	if err != nil {
 		t.Fatal(err)
 	}

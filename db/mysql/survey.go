@@ -17,35 +17,44 @@ type probe struct {
 	what   driver.FactKind
 	where  string // the condition of rows it holds for; empty for Longest
 	longs  string // Longest: the length
+	above  int64  // Longest: what is of interest
 }
 
 // survey is what is asked about one table. Nearly every table is calm: no row has any of the values looked for. So the first
 // reading asks for lengths, and for a row that is not calm by conditions that cost little; only where there is one, a second
 // asks what it is. A condition on a NULL is NULL, and no row is restless for that.
 type survey struct {
+	asked    driver.Questions
+	engine   string
 	lengths  []probe
 	counts   []probe
-	restless []string          // conditions, one of which holds in every row that a count is for
-	texts    map[string]string // the columns of each character set and collation that hold text, as a list
+	restless []string            // conditions, one of which holds in every row that a count is for
+	texts    map[string][]string // the columns of each character set and collation that hold text
 	order    []string
 }
 
-func surveyOf(t *schema.Table, binary string) *survey {
-	v := &survey{texts: map[string]string{}}
+func surveyOf(t *schema.Table, binary string, q driver.Questions) *survey {
+	v := &survey{asked: q, engine: strings.ToLower(t.Options.Engine), texts: map[string][]string{}}
 	for _, c := range t.Columns {
 		v.column(c)
 	}
 	for _, collation := range v.order {
-		v.restless = append(v.restless, restlessText(v.texts[collation], collation, binary))
+		v.restless = append(v.restless, v.restlessText(v.texts[collation], collation, binary))
 	}
 	return v
 }
 
-func (v *survey) column(c *schema.Column) {
-	q := quote(c.Name)
-	count := func(what driver.FactKind, where string) {
+// count asks for a fact where it is wanted, and reports whether it is.
+func (v *survey) count(c *schema.Column, what driver.FactKind, where string) bool {
+	wanted := v.asked.Asks(c.Name, what)
+	if wanted {
 		v.counts = append(v.counts, probe{column: c.Name, what: what, where: where})
 	}
+	return wanted
+}
+
+func (v *survey) column(c *schema.Column) {
+	q := quote(c.Name)
 	word := baseWord(c.Type.Raw)
 	switch c.Type.Kind {
 	case row.Text, row.JSON:
@@ -53,29 +62,29 @@ func (v *survey) column(c *schema.Column) {
 	case row.Bytes:
 		v.long(c, "OCTET_LENGTH("+q+")")
 	case row.Date, row.Timestamp, row.Instant:
-		count(driver.ZeroDate, "(MONTH("+q+") = 0 OR DAYOFMONTH("+q+") = 0)")
-		v.restless = append(v.restless, "MONTH("+q+") * DAYOFMONTH("+q+") = 0")
-		if word != "timestamp" {
-			const before = " < '0001-01-01'"
-			count(driver.BeforeYear1, "("+q+before+" AND MONTH("+q+") > 0 AND DAYOFMONTH("+q+") > 0)")
-			v.restless = append(v.restless, q+before)
+		zero := v.count(c, driver.ZeroDate, "(MONTH("+q+") = 0 OR DAYOFMONTH("+q+") = 0)")
+		const before = " < '0001-01-01'"
+		early := word != "timestamp" && v.count(c, driver.BeforeYear1, "("+q+before+" AND MONTH("+q+") > 0 AND DAYOFMONTH("+q+") > 0)")
+		if zero || early { // a date with a zero month or day has no number, and the year 1 begins with day 366
+			condition := "COALESCE(TO_DAYS(" + q + "), 0) < 366"
+			if c.Null {
+				condition = "(" + q + " IS NOT NULL AND " + condition + ")"
+			}
+			v.restless = append(v.restless, condition)
 		}
 	case row.Duration:
 		beyond := "(" + q + " < '00:00:00' OR " + q + " >= '24:00:00')"
-		count(driver.BeyondHours, beyond)
-		v.restless = append(v.restless, beyond)
+		if v.count(c, driver.BeyondHours, beyond) {
+			v.restless = append(v.restless, beyond)
+		}
 	}
 }
 
 // text asks about a column of text. Those whose zero byte is their NUL, and that have one collation, are looked at together.
 func (v *survey) text(c *schema.Column, word string) {
 	q := quote(c.Name)
-	count := func(what driver.FactKind, where string) {
-		v.counts = append(v.counts, probe{column: c.Name, what: what, where: where})
-	}
 	if len(c.Type.Values) > 0 {
-		if !c.Type.Set {
-			count(driver.BadEnum, q+"+0 = 0")
+		if !c.Type.Set && v.count(c, driver.BadEnum, q+"+0 = 0") {
 			v.restless = append(v.restless, q+"+0 = 0")
 		}
 		return
@@ -87,45 +96,59 @@ func (v *survey) text(c *schema.Column, word string) {
 		v.long(c, "OCTET_LENGTH(CONVERT("+q+" USING utf8mb4))")
 	}
 	holds := "LOCATE(CHAR(0 USING utf8mb4), " + q + ") > 0"
-	count(driver.NulInText, holds)
-	if unicode {
+	nul, bad := v.count(c, driver.NulInText, holds), false
+	if unicode && v.exchanged() {
 		raw := "CAST(" + q + " AS BINARY)"
-		count(driver.BadText, "CAST(CONVERT("+raw+" USING "+c.Type.Charset+") AS BINARY) <> "+raw)
+		bad = v.count(c, driver.BadText, "CAST(CONVERT("+raw+" USING "+c.Type.Charset+") AS BINARY) <> "+raw)
 	}
-	if c.Type.Kind == row.JSON && word != "json" {
-		count(driver.NotJSON, "NOT JSON_VALID("+q+")")
+	if c.Type.Kind == row.JSON && word != "json" && v.count(c, driver.NotJSON, "NOT JSON_VALID("+q+")") {
 		v.restless = append(v.restless, "NOT JSON_VALID("+q+")")
+	}
+	if !nul && !bad {
+		return
 	}
 	if !unicode && c.Type.Charset != "latin1" && c.Type.Charset != "ascii" || c.Type.Collation == "" {
 		v.restless = append(v.restless, holds)
-		if unicode {
-			v.restless = append(v.restless, restlessText(q, c.Type.Charset, ""))
+		if bad {
+			v.restless = append(v.restless, v.restlessText([]string{q}, c.Type.Charset, ""))
 		}
 		return
 	}
-	if v.texts[c.Type.Collation] == "" {
+	if v.texts[c.Type.Collation] == nil {
 		v.order = append(v.order, c.Type.Collation)
-		v.texts[c.Type.Collation] = q
+	}
+	v.texts[c.Type.Collation] = append(v.texts[c.Type.Collation], q)
+}
+
+// exchanged reports whether the table's files can be exchanged for those of another one, so that text may hold bytes which the
+// server lets into no column. InnoDB knows the tables of its files.
+func (v *survey) exchanged() bool { return v.engine != "innodb" }
+
+// widest is the longest value in bytes that a type holds, whatever its declared length, turned into utf8mb4.
+var widest = map[string]int64{
+	"char": 4 << 10, "binary": 4 << 10, "varchar": 4 << 16, "varbinary": 4 << 16, "tinytext": 4 << 8, "tinyblob": 4 << 8,
+	"text": 4 << 16, "blob": 4 << 16, "mediumtext": 4 << 24, "mediumblob": 1 << 24,
+}
+
+// long asks for the longest value of the column, if one can be of interest.
+func (v *survey) long(c *schema.Column, length string) {
+	above, of := v.asked.Above(c.Name)
+	if most := widest[baseWord(c.Type.Raw)]; !of || most > 0 && most <= above {
 		return
 	}
-	v.texts[c.Type.Collation] += ", " + q
+	v.lengths = append(v.lengths, probe{column: c.Name, what: driver.Longest, longs: length, above: above})
 }
 
-// long asks for the longest value of the column.
-func (v *survey) long(c *schema.Column, length string) {
-	v.lengths = append(v.lengths, probe{column: c.Name, what: driver.Longest, longs: length})
-}
-
-// restlessText holds for a row in which one of the columns has a zero byte or bytes that are no text of the character set:
-// put together, with a dot between them, they change when they are taken for bytes and then for text. They are NULL where
-// they are too long to be put together.
-func restlessText(columns, collation, binary string) string {
-	all := "CONCAT_WS('.', " + columns + ")"
+// restlessText holds for a row in which one of the columns has a zero byte or, where the table's files can be exchanged, bytes
+// that are no text of the character set: put together, with a dot between them, they change when they are taken for bytes and
+// then for text. They are NULL where they are too long to be put together.
+func (v *survey) restlessText(columns []string, collation, binary string) string {
+	all := "CONCAT_WS('.', " + strings.Join(columns, ", ") + ")"
 	charset, _, _ := strings.Cut(collation, "_")
 	raw := "REPLACE(CAST(" + all + " AS BINARY), x'00', '?')"
 	same := ""
 	switch {
-	case !strings.HasPrefix(charset, "utf8"):
+	case !strings.HasPrefix(charset, "utf8") || !v.exchanged():
 		return "COALESCE(LOCATE(x'00', CAST(" + all + " AS BINARY)), 1) > 0"
 	case charset == "utf8mb4" && binary != "":
 		same = "CONVERT(" + raw + " USING utf8mb4) = " + all + " COLLATE " + binary
@@ -137,8 +160,8 @@ func restlessText(columns, collation, binary string) string {
 
 // Survey reads the table once, without locks, and a second time where not all of it is calm; then it fetches a key for each
 // thing found.
-func (d *database) Survey(ctx context.Context, t *schema.Table) ([]driver.Fact, error) {
-	v := surveyOf(t, d.version.binaryCollation())
+func (d *database) Survey(ctx context.Context, t *schema.Table, q driver.Questions) ([]driver.Fact, error) {
+	v := surveyOf(t, d.version.binaryCollation(), q)
 	if len(v.lengths)+len(v.counts) == 0 {
 		return nil, nil
 	}
@@ -189,7 +212,7 @@ func (d *database) answer(ctx context.Context, s *session, t *schema.Table, prob
 	found := answers{first: line[0]}
 	for i, p := range probes {
 		n, _ := strconv.ParseInt(line[1+i], 10, 64)
-		if n == 0 {
+		if n <= p.above {
 			continue
 		}
 		f := driver.Fact{Column: p.column, What: p.what, Count: n}

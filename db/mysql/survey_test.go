@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 )
 
 // TestSurveyFindsBytesThatAreNoText puts bytes under columns that no statement would let in: halves of a letter that would
@@ -45,7 +46,8 @@ func TestSurveyFindsBytesThatAreNoText(t *testing.T) {
 			if rows.condition != "" {
 				s.do("DELETE FROM text WHERE " + rows.condition)
 			}
-			facts, err := s.Surveyor.Survey(s.ctx, s.inspect("text"))
+			table := s.inspect("text")
+			facts, err := s.Surveyor.Survey(s.ctx, table, drivertest.Everything(table))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,4 +71,32 @@ func TestSurveyFindsBytesThatAreNoText(t *testing.T) {
 func width(collated string) string {
 	charset, _, _ := strings.Cut(collated, " ")
 	return map[string]string{"latin1": "9", "utf8mb3": "27", "utf8mb4": "36"}[charset]
+}
+
+// TestASurveyLooksForWhatIsAsked and for nothing else: a table that nobody asks about is not read, and neither is a column
+// whose type holds no value as long as is asked for.
+func TestASurveyLooksForWhatIsAsked(t *testing.T) {
+	s := source(t)
+	s.do("CREATE TABLE v (id INT PRIMARY KEY, d DATE, t TEXT, m MEDIUMTEXT, l LONGTEXT)")
+	s.app().do("SET sql_mode=''", "INSERT INTO v VALUES (1,'0000-00-00','a\\0b',REPEAT('x', 5000000),REPEAT('y', 6000000))")
+	table := s.inspect("v")
+	for _, test := range []struct {
+		asked driver.Questions
+		want  string
+	}{
+		{nil, "[]"},
+		{driver.Questions{"t": {{What: driver.NulInText}}}, "[{t nul-in-text 1 0 1}]"},
+		{driver.Questions{"d": {{What: driver.BeforeYear1}}}, "[]"},
+		{driver.Questions{"d": {{What: driver.ZeroDate}}}, "[{d zero-date 1 0 1}]"},
+		{driver.Questions{"t": {{What: driver.Longest, Above: 1 << 20}}, "m": {{What: driver.Longest, Above: 1 << 20}}}, "[{m longest 1 5000000 1}]"},
+		{driver.Questions{"m": {{What: driver.Longest, Above: 5 << 20}}, "l": {{What: driver.Longest, Above: 5 << 20}}}, "[{l longest 1 6000000 1}]"},
+	} {
+		facts, err := s.Surveyor.Survey(s.ctx, table, test.asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(facts); got != test.want {
+			t.Errorf("%v: %s, not %s", test.asked, got, test.want)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -83,7 +84,7 @@ func BenchmarkPass(b *testing.B) {
 func BenchmarkSurvey(b *testing.B) {
 	p, from, _, _ := benchPair(b)
 	for b.Loop() {
-		if _, err := p.source.Surveyor.Survey(b.Context(), from); err != nil {
+		if _, err := p.source.Surveyor.Survey(b.Context(), from, drivertest.Everything(from)); err != nil {
 			b.Fatal(err)
 		}
 	}

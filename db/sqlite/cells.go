@@ -216,14 +216,11 @@ func (c *column) appendDecimal(dst []byte, v *value) ([]byte, string) {
 // for the shortest text: a whole number of at most 15 digits, divided by a power of ten, both exact, gives the float that is
 // nearest to that decimal; if it is this float, the decimal reads back as it, and no other decimal of so few digits does.
 func appendScaled(dst []byte, f float64, scale int) ([]byte, bool) {
-	if scale < 0 || scale >= len(powers) {
+	units, exact := inUnits(f, scale)
+	if !exact || units == 0 {
 		return dst, false
 	}
 	power := powers[scale]
-	units := math.RoundToEven(f * power)
-	if !(math.Abs(units) < 1e15) || units/power != f || units == 0 {
-		return dst, false
-	}
 	if units < 0 {
 		dst, units = append(dst, '-'), -units
 	}
@@ -236,6 +233,15 @@ func appendScaled(dst []byte, f float64, scale int) ([]byte, bool) {
 	dst = strconv.AppendUint(dst, uint64(units)-whole*uint64(power)+uint64(power), 10) // a 1 before the fraction keeps its zeros
 	dst[start] = '.'
 	return dst, true
+}
+
+// inUnits returns how many units of the last of scale digits a float's shortest text has, where that text has no more digits.
+func inUnits(f float64, scale int) (units float64, exact bool) {
+	if scale < 0 || scale >= len(powers) {
+		return 0, false
+	}
+	units = math.RoundToEven(f * powers[scale])
+	return units, math.Abs(units) < 1e15 && units/powers[scale] == f
 }
 
 // powers are the powers of ten that a decimal of 15 digits can have behind its point.

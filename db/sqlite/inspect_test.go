@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -222,7 +223,7 @@ func TestChinook(t *testing.T) {
 		t.Fatalf("%d tables, %v", len(found.Tables), err)
 	}
 	for _, table := range found.Tables {
-		facts, err := source.Surveyor.Survey(t.Context(), table)
+		facts, err := source.Surveyor.Survey(t.Context(), table, drivertest.Everything(table))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +265,7 @@ func TestSurvey(t *testing.T) {
 		driver.Source)
 	defer d.Close()
 	table, _ := shaped(t, d, "t", 1)
-	facts, err := d.Surveyor.Survey(t.Context(), table)
+	facts, err := d.Surveyor.Survey(t.Context(), table, drivertest.Everything(table))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -63,6 +65,10 @@ func Losses(losses []Loss, facts Facts, largest int64) []Finding {
 	return found
 }
 
+// Bound is the longest value in bytes that is no loss for certain, where the loss depends on lengths: what the type the column
+// gets holds, or largest where that type has no bound; 0 when that has none either.
+func (l Loss) Bound(largest int64) int64 { return cmp.Or(l.Target.Length, largest) }
+
 // Met returns the first fact of the column that makes the loss real. The longest value does so when it is longer, in bytes,
 // than the type the column gets, or than largest where that type has no bound.
 func (l Loss) Met(facts []driver.Fact, largest int64) (driver.Fact, bool) {
@@ -70,11 +76,7 @@ func (l Loss) Met(facts []driver.Fact, largest int64) (driver.Fact, bool) {
 		if !slices.Contains(l.Unless, f.What) {
 			continue
 		}
-		bound := l.Target.Length
-		if bound == 0 {
-			bound = largest
-		}
-		if f.What == driver.Longest && (bound == 0 || f.Value > bound) || f.What != driver.Longest && f.Count > 0 {
+		if f.What == driver.Longest && f.Value > l.Bound(largest) || f.What != driver.Longest && f.Count > 0 {
 			return f, true
 		}
 	}
@@ -104,6 +106,9 @@ var unsayable = map[driver.FactKind]string{
 	driver.BadText:     "holds bytes that are not text in its character set",
 	driver.KeyIsNull:   "holds NULL, and is part of the primary key",
 }
+
+// Unsayable returns the facts about such values.
+func Unsayable() []driver.FactKind { return slices.Sorted(maps.Keys(unsayable)) }
 
 // Told reports whether a loss of the column speaks of such values.
 func Told(losses []Loss, table schema.Name, column string, what driver.FactKind) bool {

@@ -60,7 +60,7 @@ func (m *Move) checkSide(ctx context.Context, side driver.Side) error {
 // inspectSource keeps the source's schema and the facts about its values.
 func (m *Move) inspectSource(ctx context.Context) error {
 	e := &examination{}
-	found, err := m.inspect(ctx, e)
+	found, err := m.inspect(ctx, e, relying)
 	if err != nil {
 		return err
 	}

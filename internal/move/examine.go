@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/check"
@@ -80,7 +79,7 @@ func (m *Move) settings(ctx context.Context, side driver.Side) ([]check.Finding,
 }
 
 // inspect reads the source's catalog and looks at the values of the tables that may move.
-func (m *Move) inspect(ctx context.Context, e *examination) ([]check.Finding, error) {
+func (m *Move) inspect(ctx context.Context, e *examination, looking looking) ([]check.Finding, error) {
 	source, err := m.source(ctx)
 	if err != nil {
 		return nil, err
@@ -92,49 +91,7 @@ func (m *Move) inspect(ctx context.Context, e *examination) ([]check.Finding, er
 	if len(e.Schema.Tables) == 0 {
 		return []check.Finding{{Rule: "no-tables", Level: driver.Forbidden, Object: "source", Message: "has no table to move", Do: "Look at source.url and source.schemas."}}, nil
 	}
-	return m.survey(ctx, source, e)
-}
-
-// survey looks at the values of all tables, a few at a time.
-func (m *Move) survey(ctx context.Context, source *driver.Database, e *examination) ([]check.Finding, error) {
-	if source.Surveyor == nil {
-		return nil, nil
-	}
-	skipped := func(n schema.Name) bool {
-		for _, pattern := range m.config.Tables.Skip {
-			if plan.Match(pattern, n.Name) || plan.Match(pattern, n.String()) {
-				return true
-			}
-		}
-		return false
-	}
-	e.Facts = nil
-	var mu sync.Mutex
-	var found []check.Finding
-	var wg sync.WaitGroup
-	limit := make(chan struct{}, max(m.config.Sessions.Source, 1))
-	for _, t := range e.Schema.Tables {
-		if skipped(t.Name) {
-			continue
-		}
-		limit <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-limit }()
-			facts, err := source.Surveyor.Survey(ctx, t)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				found = append(found, check.Denied(driver.Source, t.Name, "read the values", err, source.Dialect.Classify(err)))
-				return
-			}
-			e.Facts = append(e.Facts, surveyed{t.Name, facts})
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return found, nil
+	return m.survey(ctx, source, e, looking)
 }
 
 // classify gives every table its class. Only tables that are named as uptime tables are asked for gaps.

@@ -228,7 +228,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 		all = append(all, found...)
 	}
 	e := &examination{}
-	found, err := m.inspect(ctx, e)
+	found, err := m.inspect(ctx, e, afresh)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/driver/drivertest"
 	"github.com/whimbrel/whimbrel/db/mysql"
 	"github.com/whimbrel/whimbrel/db/postgres"
 	"github.com/whimbrel/whimbrel/db/sqlite"
@@ -59,13 +60,20 @@ func TestDialects(t *testing.T) {
 					t.Fatal(err)
 				}
 				plan.Number(whole.Tables)
-				facts := check.Facts{}
-				for _, table := range whole.Tables {
-					if facts[table.Name], err = source.Surveyor.Survey(ctx, table); err != nil {
-						t.Fatal(err)
+				translated := func(asked func(*schema.Table) driver.Questions) (*translate.Plan, []check.Finding) {
+					facts := check.Facts{}
+					for _, table := range whole.Tables {
+						if facts[table.Name], err = source.Surveyor.Survey(ctx, table, asked(table)); err != nil {
+							t.Fatal(err)
+						}
 					}
+					return translate.Translate(whole, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{Facts: facts})
 				}
-				p, found := translate.Translate(whole, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{Facts: facts})
+				questions := translate.Questions(whole, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{}, 4<<20)
+				p, found := translated(func(table *schema.Table) driver.Questions { return questions[table.Name] })
+				if _, more := translated(drivertest.Everything); check.Text(more) != check.Text(found) {
+					t.Errorf("other findings when everything is asked:\n%s", check.Text(more))
+				}
 				before, after := statements(p, target)
 				golden(t, from.name+"_"+to.name, source.Info.Schema, target.Info.Schema, check.Text(found), append(before, after...))
 				if check.Forbids(found) {

@@ -40,18 +40,6 @@ func (t *translator) shapes(p *Pair) {
 	t.findings = append(t.findings, check.Values(p.Source.Name, t.unsayable(p), t.plan.Losses)...)
 }
 
-// unsayable returns the facts of a table's columns about values that have no cell. Between two databases of one product the
-// product's own words for dates that are none pass as they are.
-func (t *translator) unsayable(p *Pair) []driver.Fact {
-	var some []driver.Fact
-	for _, f := range t.Facts[p.Source.Name] {
-		if !t.same || !t.literals() && (f.What == driver.WrongClass || f.What == driver.BadText) {
-			some = append(some, f)
-		}
-	}
-	return some
-}
-
 // secondary lists the target's unique keys beside the one that rows are known by.
 func (t *translator) secondary(p *Pair) {
 	var live *schema.Key

@@ -155,13 +155,18 @@ type columnName struct {
 func Translate(
 	source *schema.Schema, from, to driver.Info, src, dst driver.Dialect, o Options,
 ) (*Plan, []check.Finding) {
-	t := &translator{
-		Options: o, from: from, to: to, src: src, dst: dst, same: from.Product == to.Product, source: source,
-		plan:  &Plan{quote: dst.Quote, moved: map[schema.Name]schema.Name{}, became: map[schema.Name]driver.Generator{}},
-		pairs: map[schema.Name]*Pair{}, names: newNames(to.Limits),
-		keys: map[*schema.Key]*schema.Key{}, prefixed: map[*schema.Column]bool{},
-		referenced: map[columnName]bool{}, drawn: map[columnName]*schema.Sequence{},
-	}
+	t := &translator{Options: o}
+	t.run(source, from, to, src, dst)
+	return t.plan, check.Sort(t.findings)
+}
+
+// run makes the plan and the findings.
+func (t *translator) run(source *schema.Schema, from, to driver.Info, src, dst driver.Dialect) {
+	t.from, t.to, t.src, t.dst, t.same, t.source = from, to, src, dst, from.Product == to.Product, source
+	t.plan = &Plan{quote: dst.Quote, moved: map[schema.Name]schema.Name{}, became: map[schema.Name]driver.Generator{}}
+	t.pairs, t.names = map[schema.Name]*Pair{}, newNames(to.Limits)
+	t.keys, t.prefixed = map[*schema.Key]*schema.Key{}, map[*schema.Column]bool{}
+	t.referenced, t.drawn = map[columnName]bool{}, map[columnName]*schema.Sequence{}
 	t.mapSchemas()
 	t.types()
 	t.sequences()
@@ -181,9 +186,8 @@ func Translate(
 	t.each(t.shapes)
 	t.each(t.options)
 	t.others()
-	t.findings = append(t.findings, check.Losses(t.plan.Losses, o.Facts, to.Limits.Value)...)
-	t.findings = append(t.findings, check.Long(o.Facts, to.Limits.Value)...)
-	return t.plan, check.Sort(t.findings)
+	t.findings = append(t.findings, check.Losses(t.plan.Losses, t.Facts, to.Limits.Value)...)
+	t.findings = append(t.findings, check.Long(t.Facts, to.Limits.Value)...)
 }
 
 func (t *translator) each(part func(*Pair)) {

@@ -290,12 +290,40 @@ func (s *scene) survey() {
 	d := s.open(driver.Source)
 	t, _ := s.table(d, items)
 	s.insert(t, []string{"1", "x", strings.Repeat("é", 500), null}, []string{"2", null, "short", null})
-	for range 2 {
-		facts, err := d.Surveyor.Survey(s.ctx, t)
-		s.check(err)
-		at := slices.IndexFunc(facts, func(f driver.Fact) bool { return f.Column == "body" && f.What == driver.Longest })
-		if at < 0 || facts[at].Value != 1000 {
-			s.Errorf("the longest body has 1000 bytes; found %+v", facts)
+	for above, found := range map[int64]bool{0: true, 999: true, 1000: false} {
+		for range 2 {
+			facts, err := d.Surveyor.Survey(s.ctx, t, driver.Questions{"body": {{What: driver.Longest, Above: above}}})
+			s.check(err)
+			if longest(facts, "body") > above != found || found && longest(facts, "body") != 1000 {
+				s.Errorf("the longest body has 1000 bytes; above %d was found %+v", above, facts)
+			}
 		}
 	}
+	facts, err := d.Surveyor.Survey(s.ctx, t, Everything(t))
+	s.check(err)
+	if longest(facts, "body") != 1000 {
+		s.Errorf("the longest body has 1000 bytes; found %+v", facts)
+	}
+	_, err = d.Surveyor.Survey(s.ctx, t, nil)
+	s.check(err)
+}
+
+// longest is the longest value that was found in a column, 0 for none.
+func longest(facts []driver.Fact, column string) int64 {
+	at := slices.IndexFunc(facts, func(f driver.Fact) bool { return f.Column == column && f.What == driver.Longest })
+	if at < 0 {
+		return 0
+	}
+	return facts[at].Value
+}
+
+// Everything asks for every kind of fact about every column, and for lengths above none.
+func Everything(t *schema.Table) driver.Questions {
+	q := driver.Questions{}
+	for _, c := range t.Columns {
+		for _, what := range driver.FactKinds() {
+			q.Ask(c.Name, driver.Question{What: what})
+		}
+	}
+	return q
 }
