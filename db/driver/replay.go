@@ -41,6 +41,11 @@ const (
 
 // Lists are durable sets of keys at the target, a pair a table, written by Apply in its own transaction.
 type Lists interface {
+	// Put puts these keys on a list, with a new stamp, durable when it returns: on the repair list they are read again by the
+	// next batches of replay, as what Apply displaces is. Again: gives them a newer stamp.
+	Put(ctx context.Context, l List, t *schema.Table, keys *row.Batch) error
+	// Listed appends to listed those of the keys that are on the list, each once. Again: looks again.
+	Listed(ctx context.Context, l List, t *schema.Table, keys, listed *row.Batch) error
 	// Peek appends up to max keys of a list to keys (cells of the shape's key) and returns the stamp up to which they
 	// stand: Strike with that stamp leaves whatever was put there later.
 	Peek(ctx context.Context, l List, t *schema.Table, max int, keys *row.Batch) (stamp int64, err error)
@@ -194,6 +199,10 @@ type Writer struct {
 type Guard interface {
 	// Shut refuses others' writes to one table. Again: does nothing.
 	Shut(ctx context.Context, t *schema.Table) error
+	// Stands describes the guard of a table as it is: empty where there is none, else a text that is another one when
+	// somebody has altered it or taken it off, as far as the catalog shows that even where it was put back. Opaque; kept by
+	// the caller. Again: looks again.
+	Stands(ctx context.Context, t *schema.Table) (string, error)
 	// Open lets everybody write to it. Again: does nothing.
 	Open(ctx context.Context, t *schema.Table) error
 }

@@ -86,9 +86,21 @@ func (r guard) Shut(ctx context.Context, t *schema.Table) error {
 		if err != nil {
 			return err
 		}
-		own.guarded = true
+		if !own.guarded {
+			own.guarded, own.raised = true, own.raised+1
+		}
 		return nil
 	})
+}
+
+func (r guard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {
+	err = r.do(ctx, call{op: "Guard.Stands"}, func() error {
+		if own, err := r.table(t.Name); err == nil && own.guarded {
+			stands = "raised " + strconv.Itoa(own.raised)
+		}
+		return nil
+	})
+	return stands, err
 }
 
 func (r guard) Open(ctx context.Context, t *schema.Table) error {

@@ -68,6 +68,41 @@ func (r lists) Peek(ctx context.Context, l driver.List, t *schema.Table, max int
 	return stamp, err
 }
 
+func (r lists) Put(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch) error {
+	return r.do(ctx, call{op: "Lists.Put", commits: true}, func() error {
+		b, err := r.opened()
+		if err != nil {
+			return err
+		}
+		return r.briefly("put", func(e *session) error {
+			for i := range keys.Len() {
+				if err := b.enlist(e, l, t, string(keys.Row(i))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (r lists) Listed(ctx context.Context, l driver.List, t *schema.Table, keys, listed *row.Batch) error {
+	return r.do(ctx, call{op: "Lists.Listed"}, func() error {
+		b, err := r.opened()
+		if err != nil {
+			return err
+		}
+		in := b.list(l, t)
+		for i := range keys.Len() {
+			if it := in.named[string(keys.Row(i))]; it != nil && it.now != nil {
+				if err := listed.AppendRow(keys.Row(i)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 func (r lists) Strike(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
 	return r.do(ctx, call{op: "Lists.Strike", commits: true}, func() error {
 		b, err := r.opened()

@@ -22,6 +22,7 @@ type table struct {
 	record  *record
 	shut    bool // the gate
 	guarded bool
+	raised  int              // how often the guard was put up
 	next    map[string]int64 // generators, by column
 	dated   int64            // changes of its definition and its triggers
 }

@@ -93,6 +93,29 @@ func (d guard) checked(ctx context.Context, s *session, t *schema.Table) (bool, 
 	return len(there) > 0, err
 }
 
+// Stands reads the guard's triggers, each with the moment it was made, and whether the CHECK is there. A CHECK can not be put
+// back while the table has rows that were there without it.
+func (d guard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {
+	err = d.control.with(ctx, func(s *session) error {
+		checked, err := d.checked(ctx, s, t)
+		if err != nil {
+			return err
+		}
+		lines, err := s.rows(ctx, `SELECT trigger_name, event_manipulation, created, action_statement FROM information_schema.triggers
+			WHERE event_object_schema = ? AND event_object_table = ? AND trigger_name LIKE 'whimbrel\_guard%' ORDER BY trigger_name`,
+			orElse(t.Name.Schema, d.schema), t.Name.Name)
+		if err != nil || len(lines) == 0 || !checked && len(lines) < len(events) {
+			return err
+		}
+		stands = fmt.Sprint(checked, lines)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at the guard of %s: %w", t.Name, err)
+	}
+	return stands, nil
+}
+
 // Open lets everybody write again. Neither a trigger nor a CHECK takes time to drop that grows with the table.
 func (d guard) Open(ctx context.Context, t *schema.Table) error {
 	err := d.control.with(ctx, func(s *session) error {

@@ -44,6 +44,25 @@ func (g guard) trigger(t *schema.Table) string {
 		"FOR EACH STATEMENT", "whimbrel_target.guard")
 }
 
+// Stands reads the trigger's line in the catalog: its transaction is another one after it was switched off and on.
+func (g guard) Stands(ctx context.Context, t *schema.Table) (string, error) {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer l.release()
+	const look = `SELECT concat_ws(' ', t.oid, t.xmin, t.tgenabled, md5(p.prosrc)) FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+		WHERE t.tgrelid = to_regclass($1) AND t.tgname = $2 AND t.tgenabled = 'A'`
+	r, err := l.query(ctx, look, g.db.dialect().table(t.Name), trigger("guard", t))
+	if err != nil {
+		return "", fmt.Errorf("look at the guard of %s: %w", t.Name, err)
+	}
+	if len(r.Rows) == 0 {
+		return "", nil
+	}
+	return string(r.Rows[0][0]), nil
+}
+
 // Open lets everybody write.
 func (g guard) Open(ctx context.Context, t *schema.Table) error {
 	l, err := g.db.keeper(ctx)

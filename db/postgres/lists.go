@@ -87,6 +87,48 @@ func (l lists) Count(ctx context.Context, list driver.List, t *schema.Table) (in
 	return number(r.Rows[0][0]), nil
 }
 
+// Put puts keys on a list in a transaction of its own, as Apply does in its.
+func (l lists) Put(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch) error {
+	s, err := l.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	defer s.rollback(ctx)
+	err = s.exec(ctx, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock_shared(%d, %d)", lockClass, t.Number))
+	if err == nil {
+		err = s.put(ctx, list, t, keys)
+	}
+	if err == nil {
+		err = s.commit(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("put keys on the %s list of %s: %w", list, t.Name, err)
+	}
+	return nil
+}
+
+const listed = `SELECT key FROM whimbrel_target.list WHERE table_no = $2 AND list = $1 AND digest = ANY ($3::uuid[])`
+
+// Listed looks for keys on a list.
+func (l lists) Listed(ctx context.Context, list driver.List, t *schema.Table, keys, found *row.Batch) error {
+	s, err := l.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	args := [][]byte{[]byte(letter(list)), []byte(itoa(t.Number)), digests(keys)}
+	r := s.conn.ExecParams(ctx, listed, args, nil, []int16{0, 0, 1}, []int16{1}).Read()
+	err = s.explain(ctx, r.Err)
+	for i := 0; i < len(r.Rows) && err == nil; i++ {
+		err = found.AppendRow(r.Rows[i][0])
+	}
+	if err != nil {
+		return fmt.Errorf("look for keys on the %s list of %s: %w", list, t.Name, err)
+	}
+	return nil
+}
+
 // put puts keys on a list.
 func (s *session) put(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch) error {
 	return s.explain(ctx, s.conn.ExecParams(ctx, put, putArgs(list, t, keys), nil, putFormats, nil).Read().Err)

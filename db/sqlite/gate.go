@@ -186,6 +186,30 @@ func (g guard) Shut(ctx context.Context, t *schema.Table) error {
 	return nil
 }
 
+// Stands reads the guard's triggers with their places in the catalog, which are others after a trigger was made again, but for
+// the last one of a file.
+func (g guard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {
+	err = g.d.read(ctx, g.d.control, func(s *session) error {
+		there := 0
+		for _, event := range events {
+			err := s.one("SELECT rowid || ' ' || sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND tbl_name = ?2 COLLATE NOCASE",
+				func(st *sqlite3.Stmt) { there, stands = there+1, stands+st.ColumnText(0)+"\n" },
+				text(triggerName("guard_"+event, t)), text(t.Name.Name))
+			if err != nil {
+				return err
+			}
+		}
+		if there < len(events) {
+			stands = ""
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at the guard of %s: %w", t.Name, err)
+	}
+	return stands, nil
+}
+
 // Open lets everybody write to it.
 func (g guard) Open(ctx context.Context, t *schema.Table) error {
 	err := g.d.write(ctx, lockWait, func(s *session) error { return s.lowerBarrier("guard", t) })

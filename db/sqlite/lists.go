@@ -31,6 +31,40 @@ func (l lists) Peek(ctx context.Context, list driver.List, t *schema.Table, most
 	return stamp, nil
 }
 
+// Put puts keys on a list with a stamp of its own.
+func (l lists) Put(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch) error {
+	err := l.d.write(ctx, lockWait, func(s *session) error {
+		on, err := s.lister(t)
+		if err != nil {
+			return err
+		}
+		return errors.Join(on.put(list, keys), on.st.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("put keys on %s of %s: %w", list, t.Name, err)
+	}
+	return nil
+}
+
+// Listed looks for keys on a list, one by one.
+func (l lists) Listed(ctx context.Context, list driver.List, t *schema.Table, keys, listed *row.Batch) error {
+	err := l.d.read(ctx, l.d.control, func(s *session) error {
+		for i := range keys.Len() {
+			err := s.each("SELECT key FROM whimbrel_target_list WHERE list = ?1 AND table_no = ?2 AND key = ?3", func(st *sqlite3.Stmt) error {
+				return listed.AppendRow(st.ColumnRawBlob(0))
+			}, text(string(list)), number(int64(t.Number)), blob(keys.Row(i)))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for keys on %s of %s: %w", list, t.Name, err)
+	}
+	return nil
+}
+
 // Strike removes keys that were not put on the list again after the stamp.
 func (l lists) Strike(ctx context.Context, list driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
 	err := l.d.write(ctx, lockWait, func(s *session) error { return s.strike(list, t, keys, stamp) })

@@ -232,6 +232,7 @@ func (s *session) one(sql string, scan func(*sqlite3.Stmt), args ...arg) error {
 type arg func(st *sqlite3.Stmt, i int) error
 
 func text(v string) arg  { return func(st *sqlite3.Stmt, i int) error { return st.BindText(i, v) } }
+func blob(v []byte) arg  { return func(st *sqlite3.Stmt, i int) error { return st.BindBlob(i, v) } }
 func number(v int64) arg { return func(st *sqlite3.Stmt, i int) error { return st.BindInt64(i, v) } }
 
 // each runs a query and hands every row to scan; errEnough from scan ends it early.

@@ -364,6 +364,7 @@ func (s *scene) part() {
 var listCases = []oneCase{
 	{"StrikeUpToAStamp", applying, (*scene).strike},
 	{"PeekAtMost", applying, (*scene).peek},
+	{"PutAndListed", applying, (*scene).putAndListed},
 	{"ClearedWithTheTable", applying, (*scene).listsCleared},
 }
 
@@ -422,6 +423,37 @@ func (s *scene) peek() {
 		s.Errorf("%d keys seen, want %d", len(seen), len(keys))
 	}
 	r.listed(driver.Changed)
+}
+
+// putAndListed puts keys on the repair list as a comparison does: they stand there until they are struck, with a stamp of
+// their own, and a key is found by its bytes alone.
+func (s *scene) putAndListed() {
+	r := s.ready(codes, []string{"a", "first"})
+	put := batch(1, []string{"a"}, []string{"A"}, []string{"a "}, []string{"gone"})
+	for range 2 {
+		s.check(r.d.Lists.Put(s.ctx, driver.Repairs, r.t, put))
+		r.listed(driver.Repairs, "a", "A", "a ", "gone")
+	}
+	r.listed(driver.Changed)
+	found := batch(1)
+	s.check(r.d.Lists.Listed(s.ctx, driver.Repairs, r.t, batch(1, []string{"A"}, []string{"b"}, []string{""}, []string{"gone"}), found))
+	s.same("listed", show(found), lines([]string{"A"}, []string{"gone"}))
+	s.check(r.d.Lists.Listed(s.ctx, driver.Changed, r.t, put, found))
+	s.same("nothing of the other list", show(found), lines([]string{"A"}, []string{"gone"}))
+	peeked, stamp := r.listed(driver.Repairs, "a", "A", "a ", "gone")
+	s.check(r.d.Lists.Put(s.ctx, driver.Repairs, r.t, batch(1, []string{"a "})))
+	s.check(r.d.Lists.Strike(s.ctx, driver.Repairs, r.t, peeked, stamp))
+	r.listed(driver.Repairs, "a ")
+	var many [][]string
+	for i := range 2500 {
+		many = append(many, []string{strconv.Itoa(i)})
+	}
+	all := batch(1)
+	s.check(r.d.Lists.Put(s.ctx, driver.Changed, r.t, batch(1, many...)))
+	s.check(r.d.Lists.Listed(s.ctx, driver.Changed, r.t, batch(1, many...), all))
+	if all.Len() != len(many) {
+		s.Errorf("%d keys of %d are listed", all.Len(), len(many))
+	}
 }
 
 func (s *scene) listsCleared() {

@@ -250,6 +250,14 @@ func (f faultyLists) Peek(ctx context.Context, l driver.List, t *schema.Table, m
 	return stamp, err
 }
 
+func (f faultyLists) Put(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch) error {
+	return f.h.around("Lists.Put", func() error { return f.Lists.Put(ctx, l, t, keys) })
+}
+
+func (f faultyLists) Listed(ctx context.Context, l driver.List, t *schema.Table, keys, listed *row.Batch) error {
+	return f.h.around("Lists.Listed", func() error { return f.Lists.Listed(ctx, l, t, keys, listed) })
+}
+
 func (f faultyLists) Strike(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
 	return f.h.around("Lists.Strike", func() error { return f.Lists.Strike(ctx, l, t, keys, stamp) })
 }

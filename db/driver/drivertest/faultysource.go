@@ -119,6 +119,11 @@ func (f faultyGuard) Shut(ctx context.Context, t *schema.Table) error {
 	return f.h.around("Guard.Shut", func() error { return f.Guard.Shut(ctx, t) })
 }
 
+func (f faultyGuard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {
+	err = f.h.around("Guard.Stands", func() (err error) { stands, err = f.Guard.Stands(ctx, t); return err })
+	return stands, err
+}
+
 func (f faultyGuard) Open(ctx context.Context, t *schema.Table) error {
 	return f.h.around("Guard.Open", func() error { return f.Guard.Open(ctx, t) })
 }

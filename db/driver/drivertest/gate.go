@@ -152,17 +152,38 @@ func (s *scene) nothingLeft() {
 	}
 }
 
+// stands looks at the guard of the table.
+func (r *ready) stands() string {
+	r.Helper()
+	stands, err := r.d.Guard.Stands(r.ctx, r.t)
+	r.check(err)
+	return stands
+}
+
 func (s *scene) guarded() {
 	r := s.ready(items, item(1, "a"))
+	if stands := r.stands(); stands != "" {
+		s.Errorf("a guard stands that nobody made: %q", stands)
+	}
 	for range 2 {
 		s.check(r.d.Guard.Shut(s.ctx, r.t))
 		s.refused(r.d, r.t, r.shape)
 	}
+	stands := r.stands()
+	if stands == "" {
+		s.Error("the guard does not stand")
+	}
 	s.check(s.load(r.d, intake(r.t, r.shape, r.epoch, 2), item(2, "b")))
 	r.apply([]string{"1", "3"}, item(3, "c"))
 	r.want("ours pass", item(2, "b"), item(3, "c"))
+	if again := r.stands(); again != stands {
+		s.Errorf("the guard is another one after we wrote: %q, was %q", again, stands)
+	}
 	for range 2 {
 		s.check(r.d.Guard.Open(s.ctx, r.t))
+	}
+	if stands := r.stands(); stands != "" {
+		s.Errorf("a guard stands at an open table: %q", stands)
 	}
 	s.insert(r.t, item(4, "d"))
 	r.want("open", item(2, "b"), item(3, "c"), item(4, "d"))
