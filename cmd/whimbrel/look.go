@@ -151,29 +151,62 @@ func (p *program) watch(ctx context.Context, asJSON bool) error {
 }
 
 func (p *program) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var repair bool
+	var certificate, key string
+	cmd := &cobra.Command{
 		Use: "verify", Args: cobra.NoArgs, Short: "Compare every table in full, as both sides are now",
+		Long: "Compares every table in full, as both sides are now.\n\n" +
+			"With --repair, in the downtime and before the target opens: mends exactly the rows that differ, and compares again.\n" +
+			"With --certificate: opens no database, but checks that a certificate is what was signed with the run's key.",
 		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			if certificate != "" {
+				return p.checkCertificate(certificate, key)
+			}
 			return p.with(cmd.Context(), lines, func(o *opened) error {
-				tables, err := o.Verify(cmd.Context())
+				prove := o.Verify
+				if repair {
+					prove = o.Repair
+				}
+				tables, err := prove(cmd.Context())
 				if err != nil {
 					return err
 				}
-				if err := (move.Report{Tables: tables}).WriteTables(p.out); err != nil {
-					return err
-				}
-				unequal := slices.DeleteFunc(tables, func(t move.TableReport) bool { return t.Class == move.Skip || t.Verdict == move.Equal })
-				if len(unequal) > 0 {
-					return fmt.Errorf("%d tables are not proven equal", len(unequal))
-				}
-				return nil
+				return p.verdicts(tables)
 			})
 		}),
 	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "mend exactly the rows that differ")
+	cmd.Flags().StringVar(&certificate, "certificate", "", "check this certificate instead")
+	cmd.Flags().StringVar(&key, "key", "", "with --certificate: the run's public key, or the file that holds it (default: "+keyName+" beside the certificate)")
+	cmd.MarkFlagsMutuallyExclusive("repair", "certificate")
+	return cmd
+}
+
+// verdicts prints what was found of tables; one that is not equal is an error.
+func (p *program) verdicts(tables []move.TableReport) error {
+	if err := (move.Report{Tables: tables}).WriteTables(p.out); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if t.Mended > 0 {
+			fmt.Fprintf(p.out, "%s: %d rows differed and were mended: %s\n", t.Name, t.Mended, t.Why)
+		}
+		for _, key := range t.Keys {
+			if t.Verdict == move.Different {
+				fmt.Fprintf(p.out, "%s differs at %s: %s\n", t.Name, key, t.Why)
+			}
+		}
+	}
+	unequal := slices.DeleteFunc(tables, func(t move.TableReport) bool { return t.Class == move.Skip || t.Verdict == move.Equal })
+	if len(unequal) > 0 {
+		return fmt.Errorf("%d tables are not proven equal", len(unequal))
+	}
+	return nil
 }
 
 func (p *program) reportCommand() *cobra.Command {
 	var asJSON bool
+	var certificates string
 	cmd := &cobra.Command{
 		Use: "report", Args: cobra.NoArgs, Short: "Say what the move has done so far",
 		RunE: failing(func(cmd *cobra.Command, _ []string) error {
@@ -181,6 +214,9 @@ func (p *program) reportCommand() *cobra.Command {
 				r, err := m.Report(cmd.Context())
 				if err != nil {
 					return err
+				}
+				if certificates != "" {
+					return p.writeCertificates(certificates, r)
 				}
 				if asJSON {
 					return printJSON(p.out, r)
@@ -190,6 +226,7 @@ func (p *program) reportCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().StringVar(&certificates, "certificates", "", "write the tables' certificates, and the key to check them with, into this folder instead")
 	return cmd
 }
 
@@ -203,18 +240,27 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Args: cobra.NoArgs, Short: "Say which whimbrel this is",
 		RunE: failing(func(*cobra.Command, []string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
+			name := version()
+			if name == "" {
 				return errors.New("this program was built without its version")
 			}
-			words := []string{"whimbrel", info.Main.Version, info.GoVersion}
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					words = append(words, s.Value)
-				}
-			}
-			fmt.Fprintln(p.out, strings.Join(words, " "))
+			fmt.Fprintln(p.out, name)
 			return nil
 		}),
 	}
+}
+
+// version is the program's name and version; empty where it was built without.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	words := []string{"whimbrel", info.Main.Version, info.GoVersion}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			words = append(words, s.Value)
+		}
+	}
+	return strings.Join(words, " ")
 }

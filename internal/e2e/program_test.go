@@ -257,6 +257,7 @@ type table struct {
 	VerifyLevel string   `json:"verify_level"`
 	Verdict     string   `json:"verdict"`
 	Keys        []string `json:"keys"`
+	Mended      int      `json:"mended"`
 }
 
 // report asks for the report, and looks that report.json says the same and neither it nor anything else in the move's

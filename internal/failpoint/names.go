@@ -15,6 +15,7 @@ func Names() []string {
 		"replay.apply.before",    // they are durable at the source
 		"replay.apply.after",     // the target has them and the record still holds the entries
 		"replay.forgotten",       // the record has let go
+		"verify.live.before",     // a table is about to be compared while it lives
 		"gate.shut.before",       // the application's last moment
 		"gate.shut.after",        // the gate is shut and the journal does not know it
 		"drain.empty.after",      // the records are empty

@@ -25,6 +25,7 @@ type Setup struct {
 	State   *state.State // held by the caller, who closes it after the move
 	Drivers []driver.Driver
 	Log     *slog.Logger // one line for each step's begin and end, and for what an operator must see
+	Program string       // name and version, as certificates say them
 }
 
 // Conductor goes through the story.
@@ -54,6 +55,9 @@ type Prover interface {
 	Check(ctx context.Context) ([]Finding, error)
 	// Verify compares every table of the move in full as both sides are now, and returns the tables' part of the report.
 	Verify(ctx context.Context) ([]TableReport, error)
+	// Repair does what Verify does and mends exactly the rows that differ, while the source is shut and the target is not open
+	// yet; then it compares every row once more. Again: finds nothing to mend.
+	Repair(ctx context.Context) ([]TableReport, error)
 	// Report describes the move so far.
 	Report(ctx context.Context) (Report, error)
 }

@@ -223,7 +223,7 @@ func (m *Move) tellOpen(ctx context.Context) (string, error) {
 		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables())), nil
 	}
 	return "These tables are not proven equal: " + strings.Join(bad, "; ") +
-		". The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
+		". Where rows differ, whimbrel verify --repair mends them. The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
 }
 
 // judgeOpen takes yes when everything is equal, and a reason otherwise.
@@ -260,6 +260,16 @@ func (m *Move) unproven(ctx context.Context) ([]string, error) {
 			bad = append(bad, fmt.Sprintf("%s differs at %s", t.name, p.Keys[0]))
 		case p.Verdict != Equal:
 			bad = append(bad, t.name+" differs")
+		case p.Level == Sample:
+			bad = append(bad, t.name+" was compared by a sample of its rows only")
+		default:
+			lacks, err := m.uncertified(ctx, t, p)
+			if err != nil {
+				return nil, err
+			}
+			if lacks != "" {
+				bad = append(bad, t.name+" "+lacks)
+			}
 		}
 	}
 	return bad, nil

@@ -23,6 +23,7 @@ type Move struct {
 	state   *state.State
 	drivers []driver.Driver
 	log     *slog.Logger
+	program string
 
 	engine   *procedure.Engine
 	sides    sides
@@ -57,7 +58,7 @@ var (
 // Open returns the move that a configuration and a state make. It opens no database: that is done when a step needs it.
 func Open(ctx context.Context, s Setup) (*Move, error) {
 	m := &Move{
-		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, board: newBoard(), replays: &replays{},
+		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, program: s.Program, board: newBoard(), replays: &replays{},
 		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1), rereading: make(chan struct{}, 1),
 	}
 	m.laid.Store(&layout{})
@@ -124,6 +125,9 @@ func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcom
 		if err := m.state.Forget(ctx); err != nil {
 			return procedure.Failure, err
 		}
+	}
+	if _, err := m.key(ctx); err != nil {
+		return procedure.Failure, err
 	}
 	return m.conduct(ctx, func() (procedure.Outcome, error) { return m.engine.Run(ctx, m.config.Procedure, q) })
 }
@@ -249,21 +253,27 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 
 // Verify compares every table in full as both sides are now. See Prover.
 func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
-	if m.tables() == nil {
-		e, err := m.examination(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if e.Schema == nil || e.Choices == nil {
-			return nil, errors.New("there is nothing to compare yet: the move has not come past its check")
-		}
-		if err := m.lay(ctx, e); err != nil {
-			return nil, err
-		}
+	if err := m.known(ctx); err != nil {
+		return nil, err
 	}
 	if err := m.proveAll(ctx, m.proveFully); err != nil {
 		return nil, err
 	}
 	r, err := m.Report(ctx)
 	return r.Tables, err
+}
+
+// known brings the tables back, where this process does not know them yet.
+func (m *Move) known(ctx context.Context) error {
+	if m.tables() != nil {
+		return nil
+	}
+	e, err := m.examination(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Schema == nil || e.Choices == nil {
+		return errors.New("there is nothing to compare yet: the move has not come past its check")
+	}
+	return m.lay(ctx, e)
 }

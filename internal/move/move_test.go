@@ -329,7 +329,7 @@ func TestAnUnequalTableKeepsTheTargetShut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Tables[0].Verdict != Different || len(r.Tables[0].Keys) != 1 || r.Tables[0].Keys[0] != `id "7": unlike` {
+	if r.Tables[0].Verdict != Different || len(r.Tables[0].Keys) != 1 || r.Tables[0].Keys[0] != `id "7": unlike in name` {
 		t.Fatalf("the report of notes: %+v", r.Tables[0])
 	}
 }

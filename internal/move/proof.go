@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -18,10 +19,12 @@ import (
 	"github.com/whimbrel/whimbrel/row"
 )
 
-// shown is the most keys of a difference that are kept; sampled is how many ranges of a table a sample reads.
+// shown is the most keys of a difference that are kept; mendable the most that are looked for and mended: where more differ,
+// something else is wrong than some rows. sampled is how many ranges of a table a sample reads.
 const (
-	shown   = 100
-	sampled = 20
+	shown    = 100
+	mendable = 10_000
+	sampled  = 20
 )
 
 // proof is a table's verdict, kept as a document.
@@ -36,6 +39,11 @@ type proof struct {
 	Compared  int       `json:"compared,omitempty"` // changed keys compared in the downtime
 	Keys      []string  `json:"keys,omitempty"`
 	More      bool      `json:"more,omitempty"`
+	Mended    int       `json:"mended,omitempty"` // rows that differed and were mended
+	Why       string    `json:"why,omitempty"`    // what is known of why rows differed
+
+	Parts       []verify.Part `json:"parts,omitempty"`
+	Certificate string        `json:"certificate,omitempty"`
 }
 
 // Proofs of the uptime and of the downtime are kept apart: the latter counts.
@@ -93,8 +101,10 @@ func (m *Move) verifyUptime(ctx context.Context) error {
 // forgetProofs takes the uptime's verdicts back.
 func (m *Move) forgetProofs(ctx context.Context) error {
 	for _, t := range of(m.tables(), Uptime) {
-		if err := m.state.DeleteDocument(ctx, uptimeProof(t)); err != nil {
-			return err
+		for _, key := range []string{uptimeProof(t), struckKey(t), guardKey(t)} {
+			if err := m.state.DeleteDocument(ctx, key); err != nil {
+				return err
+			}
 		}
 		m.board.change(t.name, func(p *progress) { p.shortened = false })
 	}
@@ -119,6 +129,10 @@ func (m *Move) proveLive(ctx context.Context, t *table) error {
 	if _, err := m.state.Document(ctx, uptimeProof(t), &kept); err != nil || kept.Verdict == Equal {
 		return err
 	}
+	failpoint.Hit("verify.live.before")
+	if err := m.keepGuard(ctx, t); err != nil {
+		return err
+	}
 	if err := m.note(ctx, t); err != nil {
 		return err
 	}
@@ -129,20 +143,20 @@ func (m *Move) proveLive(ctx context.Context, t *table) error {
 	defer m.alone(t)() // only now: its load takes a turn too
 	began := time.Now()
 	tally, err := load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (verify.Tally, error) {
-		return verify.Live(ctx, p, running, shown)
+		return verify.Live(ctx, p, running, mendable)
 	})
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", t.name, err)
 	}
-	failpoint.Hit("verify.table.after")
 	found := newProof(t, t.level, tally, began)
-	if err := m.state.SetDocument(ctx, uptimeProof(t), found); err != nil {
-		return err
+	found.Parts = []verify.Part{verify.NewPart(verify.EveryRow, inUptime, began, tally)}
+	if !tally.Equal() {
+		if err := m.mendLive(ctx, t, p, running, tally, &found); err != nil {
+			return err
+		}
 	}
-	if found.Verdict != Equal {
-		return fmt.Errorf("%s is not equal on both sides; the first differing key is %s; repeat verify-uptime to compare it again", t.name, found.Keys[0])
-	}
-	return nil
+	failpoint.Hit("verify.table.after")
+	return m.state.SetDocument(ctx, uptimeProof(t), found)
 }
 
 // note makes replay put the table's applied keys on the changed list, from now on and after a restart too.
@@ -165,11 +179,14 @@ func (m *Move) strike(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	_, err = load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (struct{}, error) {
-		_, _, err := verify.Strike(ctx, p, running)
-		return struct{}{}, err
+	began := time.Now()
+	struck, err := load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (verify.Struck, error) {
+		return verify.Strike(ctx, p, running)
 	})
-	return err
+	if err != nil || struck.Struck == 0 {
+		return err
+	}
+	return m.keepStruck(ctx, t, struck, began)
 }
 
 // few is how many changed keys are soon compared in the downtime.
@@ -258,57 +275,121 @@ func (m *Move) alone(t *table) (end func()) {
 	return func() { <-m.careful }
 }
 
-// proveFully compares every row of a table, whatever its level.
+// proveFully compares every row of a table, whatever its level. What was mended in the uptime stays in the proof.
 func (m *Move) proveFully(ctx context.Context, t *table) (proof, error) {
 	p, err := m.pair(ctx, t)
 	if err != nil {
 		return proof{}, err
 	}
+	var live proof
+	if _, err := m.state.Document(ctx, uptimeProof(t), &live); err != nil {
+		return proof{}, err
+	}
 	began := time.Now()
 	tally, err := verify.Compare(ctx, p, shown)
-	return newProof(t, FullDowntime, tally, began), err
+	if err != nil {
+		return proof{}, err
+	}
+	found := newProof(t, FullDowntime, tally, began)
+	found.inherit(live)
+	return m.concluded(ctx, t, p, found, verify.NewPart(verify.EveryRow, m.now(), began, tally), tally)
 }
 
-// prove compares a still table at its level. What was proven in the uptime counts only if nothing was ever suspected.
+// inherit takes over what is known from the uptime.
+func (p *proof) inherit(live proof) {
+	p.Mended, p.Why, p.Parts = live.Mended, live.Why, live.Parts
+	if p.Verdict == Equal {
+		p.Keys, p.More = live.Keys, live.More
+	}
+}
+
+// prove compares a still table at its level. What was proven in the uptime counts only if nothing was ever suspected and
+// nobody touched the target's guard since.
 func (m *Move) prove(ctx context.Context, t *table) (proof, error) {
-	p, err := m.pair(ctx, t)
+	if t.level == FullDowntime {
+		return m.proveFully(ctx, t)
+	}
+	suspect, err := m.suspected(ctx, t)
 	if err != nil {
 		return proof{}, err
 	}
 	var live proof
-	var seen mark
 	if _, err := m.state.Document(ctx, uptimeProof(t), &live); err != nil {
 		return proof{}, err
 	}
-	if _, err := m.state.Document(ctx, markKey(t), &seen); err != nil {
+	switch {
+	case suspect != "":
+		m.log.Warn("compared in full", "table", t.name, "why", suspect)
+		return m.proveFully(ctx, t)
+	case t.level == Sample:
+		return m.proveSample(ctx, t)
+	case live.Verdict != Equal:
+		return m.proveFully(ctx, t)
+	}
+	return m.proveRemainder(ctx, t, live)
+}
+
+// proveSample counts all rows and compares some.
+func (m *Move) proveSample(ctx context.Context, t *table) (proof, error) {
+	p, err := m.pair(ctx, t)
+	if err != nil {
 		return proof{}, err
 	}
 	began := time.Now()
-	if t.level == Sample && seen.Suspect == "" {
-		tally, err := verify.Sample(ctx, p, sampled, shown)
-		return newProof(t, Sample, tally, began), err
+	tally, err := verify.Sample(ctx, p, sampled, shown)
+	if err != nil {
+		return proof{}, err
 	}
-	if t.level != FullUptimeChanged || live.Verdict != Equal || seen.Suspect != "" {
-		return m.proveFully(ctx, t)
+	what := verify.SampledRows
+	if tally.Ranges == nil {
+		what = verify.EveryRow // it has no key, or the counts said that there is a difference to be found
 	}
-	found, compared, err := verify.Remainder(ctx, p, shown)
-	result := newProof(t, t.level, verify.Tally{Differing: found}, began)
-	result.Compared, result.Rows, result.SourceSum, result.TargetSum = compared, live.Rows, live.SourceSum, live.TargetSum
-	return result, err
+	return m.concluded(ctx, t, p, newProof(t, Sample, tally, began), verify.NewPart(what, m.now(), began, tally), tally)
+}
+
+// proveRemainder compares the keys that changed since the table was found equal while it lived.
+func (m *Move) proveRemainder(ctx context.Context, t *table, live proof) (proof, error) {
+	p, err := m.pair(ctx, t)
+	if err != nil {
+		return proof{}, err
+	}
+	began := time.Now()
+	tally, compared, err := verify.Remainder(ctx, p, shown)
+	if err != nil {
+		return proof{}, err
+	}
+	found := newProof(t, t.level, tally, began)
+	found.Compared, found.Rows, found.SourceSum, found.TargetSum = compared, live.Rows, live.SourceSum, live.TargetSum
+	found.inherit(live)
+	var struck verify.Part
+	if kept, err := m.state.Document(ctx, struckKey(t), &struck); err != nil {
+		return proof{}, err
+	} else if kept {
+		found.Parts = append(found.Parts, struck)
+	}
+	part := verify.NewPart(verify.ChangedKeys, m.now(), began, tally)
+	part.Keys = compared
+	return m.concluded(ctx, t, p, found, part, tally)
 }
 
 func newProof(t *table, level Level, tally verify.Tally, began time.Time) proof {
 	p := proof{
-		Verdict: Equal, Level: level, At: time.Now().UTC(), Seconds: time.Since(began).Seconds(), More: tally.More, Rows: tally.Target.Rows,
+		Verdict: Equal, Level: level, At: time.Now().UTC(), Seconds: time.Since(began).Seconds(), Rows: tally.Target.Rows,
 		SourceSum: tally.Source.String(), TargetSum: tally.Target.String(),
 	}
 	if !tally.Equal() {
 		p.Verdict = Different
 	}
-	for _, d := range tally.Differing {
+	p.name(t, tally)
+	return p
+}
+
+// name keeps the first of the differing keys.
+func (p *proof) name(t *table, tally verify.Tally) {
+	p.Keys, p.More = nil, tally.More || len(tally.Differing) > shown
+	for _, d := range tally.Differing[:min(len(tally.Differing), shown)] {
 		p.Keys = append(p.Keys, readable(t, d))
 	}
-	return p
 }
 
 // readable writes a difference for people: its key, and how it differs. A table without a key shows a hash of the row.
@@ -332,5 +413,9 @@ func readable(t *table, d verify.Difference) string {
 		}
 		text += fmt.Sprintf("%s %q", name, c)
 	}
-	return text + ": " + string(d.What)
+	text += ": " + string(d.What)
+	if len(d.Columns) > 0 {
+		text += " in " + strings.Join(d.Columns, ", ")
+	}
+	return text
 }

@@ -28,6 +28,7 @@ type Report struct {
 	Tables          []TableReport   `json:"tables"`
 	Findings        []FindingReport `json:"findings"`
 	Consents        []Consent       `json:"consents,omitempty"`
+	CertificateKey  string          `json:"certificate_key,omitempty"` // the public key of this run, in hexadecimal
 	Error           string          `json:"error,omitempty"`
 }
 
@@ -65,7 +66,10 @@ type TableReport struct {
 	SourceSum    string   `json:"source_sum,omitempty"`
 	TargetSum    string   `json:"target_sum,omitempty"`
 	VerifySecond float64  `json:"verify_seconds"`
-	Error        string   `json:"error,omitempty"` // why the table was stopped
+	Mended       int      `json:"mended,omitempty"`      // rows that differed and were mended
+	Why          string   `json:"why,omitempty"`         // what is known of why rows differed
+	Certificate  string   `json:"certificate,omitempty"` // what was compared, signed
+	Error        string   `json:"error,omitempty"`       // why the table was stopped
 }
 
 // FindingReport is a finding as the report shows it.
@@ -145,6 +149,7 @@ func (r Report) WriteText(w io.Writer) error {
 		}
 	}
 	r.writeFindings(&b)
+	r.writeKey(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -171,7 +176,17 @@ func (r Report) writeFindings(b *strings.Builder) {
 			if x.MoreKeys {
 				more = " and more"
 			}
-			fmt.Fprintf(b, "\n%s differs at: %s%s\n", x.Name, strings.Join(x.Keys, ", "), more)
+			differs := "differs at"
+			if x.Verdict == Equal {
+				differs = "was mended at"
+			}
+			fmt.Fprintf(b, "\n%s %s: %s%s\n", x.Name, differs, strings.Join(x.Keys, ", "), more)
+		}
+		if x.Mended > 0 {
+			fmt.Fprintf(b, "\n%s: %d rows differed and were mended\n", x.Name, x.Mended)
+		}
+		if x.Why != "" {
+			fmt.Fprintf(b, "  %s\n", x.Why)
 		}
 	}
 	if len(r.Findings) > 0 {
@@ -189,6 +204,13 @@ func (r Report) writeFindings(b *strings.Builder) {
 	}
 	for _, c := range r.Consents {
 		fmt.Fprintf(b, "\n%s was answered at %s: %s\n", c.Step, c.At.Local().Format(time.DateTime), c.Answer)
+	}
+}
+
+// writeKey writes the key that the certificates are checked with.
+func (r Report) writeKey(b *strings.Builder) {
+	if r.CertificateKey != "" {
+		fmt.Fprintf(b, "\ncertificates are signed with the key %s\n", r.CertificateKey)
 	}
 }
 

@@ -180,6 +180,9 @@ func (m *Move) Report(ctx context.Context) (Report, error) {
 	if r.Tables, err = m.tableReports(ctx); err != nil {
 		return r, err
 	}
+	if r.CertificateKey, err = m.publicKey(ctx); err != nil {
+		return r, err
+	}
 	found, err := m.findings(ctx)
 	for _, f := range found {
 		r.Findings = append(r.Findings, findingReport(f))

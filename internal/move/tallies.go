@@ -76,7 +76,7 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 		if found {
 			r.VerifyLevel, r.Verdict, r.Keys, r.MoreKeys = kept.Level, kept.Verdict, kept.Keys, kept.More
 			r.SourceSum, r.TargetSum, r.VerifySecond = kept.SourceSum, kept.TargetSum, kept.Seconds
-			r.Rows = int64(kept.Rows)
+			r.Rows, r.Mended, r.Why, r.Certificate = int64(kept.Rows), kept.Mended, kept.Why, kept.Certificate
 		}
 		reports = append(reports, r)
 	}

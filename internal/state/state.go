@@ -128,11 +128,27 @@ func (s *State) open() error {
 
 func (s *State) connect() error {
 	path := filepath.Join(s.dir, File)
+	if err := private(path); err != nil {
+		return err
+	}
 	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.db = db
+	return nil
+}
+
+// private makes a state's file, if it is not there, and lets nobody but its owner read it: it holds the run's key. SQLite gives
+// the files beside it the same rights.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return fmt.Errorf("keep %s from others: %w", path, err)
+	}
 	return nil
 }
 

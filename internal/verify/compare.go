@@ -30,11 +30,15 @@ type Side struct {
 	Shape    schema.Shape
 }
 
-// Tally is the outcome of one comparison.
+// Tally is the outcome of one comparison: what was read, what of it was looked at again, and what differs.
 type Tally struct {
 	Source, Target row.Sum
 	Differing      []Difference // at most as many as were asked for
 	More           bool         // there are more than these
+	Unequal        int          // parts of the table, by the hash of the key, whose sums were not equal at once
+	Again          int          // keys that were looked at again, because the table moved
+	Left           int          // those of them that still moved: they are on the changed list, and compared later
+	Ranges         []row.Range  // a sample: those whose rows were compared; else all were
 }
 
 // Equal reports that both sides hold the same rows.
@@ -42,8 +46,9 @@ func (t Tally) Equal() bool { return len(t.Differing) == 0 }
 
 // Difference is one key whose rows are not the same.
 type Difference struct {
-	Key  []byte // the key's run of framed cells; the row's digest where the table has no key
-	What What
+	Key     []byte // the key's run of framed cells; the row's digest where the table has no key
+	What    What
+	Columns []string // Unlike: those that differ, where Explain was asked
 }
 
 // What says how a key differs.
@@ -107,6 +112,7 @@ func (p Pair) sums(ctx context.Context) (Tally, map[int]struct{}, error) {
 			unequal[i] = struct{}{}
 		}
 	}
+	tally.Unequal = len(unequal)
 	return tally, unequal, nil
 }
 

@@ -35,7 +35,9 @@ func Live(ctx context.Context, p Pair, replay Replay, most int) (Tally, error) {
 	}
 	var suspects []Difference
 	sift := func() error {
-		real, err := p.sift(ctx, replay, suspects)
+		tally.Again += len(suspects)
+		real, left, err := p.sift(ctx, replay, suspects)
+		tally.Left += left
 		suspects = suspects[:0]
 		tally.Differing = append(tally.Differing, real...)
 		return err
@@ -59,14 +61,14 @@ func Live(ctx context.Context, p Pair, replay Replay, most int) (Tally, error) {
 	return tally, nil
 }
 
-// sift returns the suspects that are real differences.
-func (p Pair) sift(ctx context.Context, replay Replay, suspects []Difference) ([]Difference, error) {
+// sift returns the suspects that are real differences, and how many others are left to the changed list.
+func (p Pair) sift(ctx context.Context, replay Replay, suspects []Difference) (found []Difference, left int, err error) {
 	for range rounds {
 		if len(suspects) == 0 {
-			return nil, nil
+			return nil, 0, nil
 		}
 		if err := replay.CaughtUp(ctx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		var still []Difference
 		err := Pages(len(p.Source.Shape.Key), suspects, func(keys *row.Batch) error {
@@ -75,88 +77,103 @@ func (p Pair) sift(ctx context.Context, replay Replay, suspects []Difference) ([
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		suspects = still
 	}
 	return p.settled(ctx, suspects)
 }
 
-// settled leaves out the suspects that are on the changed list.
-func (p Pair) settled(ctx context.Context, suspects []Difference) ([]Difference, error) {
-	if len(suspects) == 0 {
-		return nil, nil
-	}
+// settled parts the suspects into those that nobody has changed, whose difference is real, and those on the changed list. It
+// asks for these keys alone: the list of a table that many write to may be longer than anything that is held.
+func (p Pair) settled(ctx context.Context, suspects []Difference) (found []Difference, left int, err error) {
 	moving := map[string]struct{}{}
-	keys := row.NewBatch(len(p.Target.Shape.Key))
-	if _, err := p.Target.Database.Lists.Peek(ctx, driver.Changed, p.Target.Table, 1<<20, keys); err != nil {
-		return nil, fmt.Errorf("read the changed keys: %w", err)
+	err = Pages(len(p.Target.Shape.Key), suspects, func(keys *row.Batch) error {
+		listed := row.NewBatch(keys.Width())
+		err := p.Target.Database.Lists.Listed(ctx, driver.Changed, p.Target.Table, keys, listed)
+		for i := range listed.Len() {
+			moving[string(listed.Row(i))] = struct{}{}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for keys on the changed list: %w", err)
 	}
-	for i := range keys.Len() {
-		moving[string(keys.Row(i))] = struct{}{}
-	}
-	var real []Difference
 	for _, d := range suspects {
 		if _, ok := moving[string(d.Key)]; !ok {
-			real = append(real, d)
+			found = append(found, d)
 		}
 	}
-	return real, nil
+	return found, len(moving), nil
+}
+
+// Struck is what one look at the changed list came to.
+type Struck struct {
+	Looked, Struck int
+	Equal          row.Sum // of the struck keys' rows, the same on both sides
 }
 
 // Strike compares keys of the changed list while the table moves and strikes those that are equal once the replay has caught
-// up. It returns how many it looked at and how many it struck.
-func Strike(ctx context.Context, p Pair, replay Replay) (looked, struck int, err error) {
+// up.
+func Strike(ctx context.Context, p Pair, replay Replay) (s Struck, err error) {
 	keys := row.NewBatch(len(p.Target.Shape.Key))
 	stamp, err := p.Target.Database.Lists.Peek(ctx, driver.Changed, p.Target.Table, page, keys)
 	if err != nil || keys.Len() == 0 {
-		return 0, 0, err
+		return s, err
 	}
 	if err := replay.CaughtUp(ctx); err != nil {
-		return 0, 0, err
+		return s, err
 	}
-	found, err := Keys(ctx, p, keys)
+	sums, err := p.byKey(ctx, keys)
 	if err != nil {
-		return 0, 0, err
-	}
-	differs := make(map[string]struct{}, len(found))
-	for _, d := range found {
-		differs[string(d.Key)] = struct{}{}
+		return s, err
 	}
 	equal := row.NewBatch(keys.Width())
 	for i := range keys.Len() {
-		if _, ok := differs[string(keys.Row(i))]; !ok {
-			if err := equal.AppendRow(keys.Row(i)); err != nil {
-				return 0, 0, err
-			}
+		source, target := sums[0][string(keys.Row(i))], sums[1][string(keys.Row(i))]
+		if source != target {
+			continue
+		}
+		s.Equal.Add(source)
+		if err := equal.AppendRow(keys.Row(i)); err != nil {
+			return s, err
 		}
 	}
 	if err := p.Target.Database.Lists.Strike(ctx, driver.Changed, p.Target.Table, equal, stamp); err != nil {
-		return 0, 0, fmt.Errorf("strike equal keys: %w", err)
+		return s, fmt.Errorf("strike equal keys: %w", err)
 	}
-	return keys.Len(), equal.Len(), nil
+	s.Looked, s.Struck = keys.Len(), equal.Len()
+	return s, nil
 }
 
-// Remainder compares every key on the changed list; the source is shut and drained. It returns the differing keys, at most
-// that many, and how many keys it compared.
-func Remainder(ctx context.Context, p Pair, most int) (found []Difference, compared int, err error) {
+// Remainder compares every key on the changed list; the source is shut and drained. It returns what it found, the differing
+// keys at most that many, and how many keys it compared.
+func Remainder(ctx context.Context, p Pair, most int) (tally Tally, compared int, err error) {
+	listed, err := p.Target.Database.Lists.Count(ctx, driver.Changed, p.Target.Table)
+	if err != nil {
+		return tally, 0, err
+	}
 	for {
 		keys := row.NewBatch(len(p.Target.Shape.Key))
 		stamp, err := p.Target.Database.Lists.Peek(ctx, driver.Changed, p.Target.Table, page, keys)
 		if err != nil || keys.Len() == 0 {
-			return found, compared, err
+			return tally, compared, err
 		}
-		differ, err := Keys(ctx, p, keys)
+		sums, err := p.byKey(ctx, keys)
 		if err != nil {
-			return found, compared, err
+			return tally, compared, err
+		}
+		for i := range keys.Len() {
+			tally.Source.Add(sums[0][string(keys.Row(i))])
+			tally.Target.Add(sums[1][string(keys.Row(i))])
 		}
 		compared += keys.Len()
-		found = append(found, differ...)
-		if len(found) > 0 {
-			return found[:min(len(found), most)], compared, nil // the list stays as it is: the verdict is different
+		if found := differing(keys, sums); len(found) > 0 {
+			tally.Differing, tally.More = found[:min(len(found), most)], int64(compared) < listed || len(found) > most // the list stays as it is: the verdict is different
+			return tally, compared, nil
 		}
 		if err := p.Target.Database.Lists.Strike(ctx, driver.Changed, p.Target.Table, keys, stamp); err != nil {
-			return found, compared, err
+			return tally, compared, err
 		}
 	}
 }

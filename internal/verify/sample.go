@@ -10,7 +10,7 @@ import (
 )
 
 // Sample counts the rows of both sides and compares those of some ranges of the key, spread evenly over the table, by key.
-// It proves nothing of the other rows. A table without a key is compared in full.
+// It proves nothing of the other rows: the tally's rows are of the whole table, its sums of the sample. A table without a key is compared in full.
 func Sample(ctx context.Context, p Pair, ranges, most int) (Tally, error) {
 	if len(p.Source.Shape.Key) == 0 || p.Source.Database.Splitter == nil {
 		return Compare(ctx, p, most)
@@ -34,11 +34,11 @@ func Sample(ctx context.Context, p Pair, ranges, most int) (Tally, error) {
 		plan = append(plan, r)
 	}
 	for i := 0; i < len(plan) && len(tally.Differing) < most; i += max(len(plan)/ranges, 1) {
-		found, err := p.sampleOne(ctx, plan[i])
+		found, err := p.sampleOne(ctx, plan[i], counts)
 		if err != nil {
 			return tally, err
 		}
-		tally.Differing = append(tally.Differing, found...)
+		tally.Differing, tally.Ranges = append(tally.Differing, found...), append(tally.Ranges, plan[i])
 	}
 	if len(tally.Differing) == 0 && tally.Source.Rows != tally.Target.Rows {
 		return Compare(ctx, p, most) // the counts say that there is a difference: find it
@@ -46,7 +46,7 @@ func Sample(ctx context.Context, p Pair, ranges, most int) (Tally, error) {
 	return tally, nil
 }
 
-func (p Pair) sampleOne(ctx context.Context, r row.Range) ([]Difference, error) {
+func (p Pair) sampleOne(ctx context.Context, r row.Range, tallies [2]*row.Sum) ([]Difference, error) {
 	keys := p.Source.Shape.Keys()
 	cursor, err := p.Source.Database.Reader.Read(ctx, driver.Query{Table: p.Source.Table, Shape: keys, Range: r})
 	if err != nil {
@@ -55,9 +55,18 @@ func (p Pair) sampleOne(ctx context.Context, r row.Range) ([]Difference, error) 
 	defer cursor.Close()
 	var found []Difference
 	err = load.Rotate(ctx, cursor, keys.Width(), func(b *row.Batch) error {
-		some, err := Keys(ctx, p, b)
-		found = append(found, some...)
-		return err
+		sums, err := p.byKey(ctx, b)
+		if err != nil {
+			return err
+		}
+		for i, side := range sums {
+			for _, sum := range side {
+				sum.Rows = 0 // the rows were counted
+				tallies[i].Add(sum)
+			}
+		}
+		found = append(found, differing(b, sums)...)
+		return nil
 	})
 	return found, err
 }
