@@ -111,9 +111,13 @@ type Recorder interface {
 	// was not read is neither in keys nor covered by the receipt. One key is read where there is one. Again: perhaps other
 	// entries; entries stay until Forget.
 	Take(ctx context.Context, want Want, keys, images *row.Batch) (Receipt, error)
-	// Number returns the number of the last batch forgotten in a lane of a table, 0 when none was (HAZARDS C8).
-	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)
+	// Numbers returns what the source remembers of a lane's batches (HAZARDS C8).
+	Numbers(ctx context.Context, t *schema.Table, lane int) (Numbers, error)
 }
+
+// Numbers are the last batch that was promised to the target and the last that was forgotten, each 0 when none was. The promised
+// one is the forgotten one or the next.
+type Numbers struct{ Promised, Forgotten int64 }
 
 // Want says what to take.
 type Want struct {
@@ -143,8 +147,12 @@ type Receipt interface {
 	// then every key of the target must be read again before Forget (HAZARDS C11).
 	Entries() int
 	Emptied() bool
-	// Durable returns when everything read would survive a crash of the source (HAZARDS C7). Again: does nothing.
-	Durable(ctx context.Context) error
+	// Durable returns when everything read would survive a crash of the source (HAZARDS C7), and the source remembers as
+	// lastingly that batch number is promised to the target: one that is set back to a time before the rows were read has
+	// not made this promise, which shows (C8). The number must be one more than the last that was promised and than the
+	// last that was forgotten, else it is an error that Classify calls Conflict: ask for the Numbers. Again, for the same
+	// number: does nothing.
+	Durable(ctx context.Context, number int64) error
 	// Forget removes exactly the entries of the receipt and writes the batch's number, in one transaction. A change
 	// recorded after Take stays. An answer that is lost must not lead to another Forget: take again instead (HAZARDS 38).
 	Forget(ctx context.Context, number int64) error

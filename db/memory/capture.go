@@ -291,9 +291,9 @@ func (r *role) recordOf(t *schema.Table) (*record, *table, error) {
 	return own.record, own, nil
 }
 
-func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
-	err = r.do(ctx, call{op: "Recorder.Number"}, func() error {
-		n = number(r.state.value(line(t, lane)))
+func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
+	err = r.do(ctx, call{op: "Recorder.Numbers"}, func() error {
+		n = driver.Numbers{Promised: number(r.state.value(promise(t, lane))), Forgotten: number(r.state.value(line(t, lane)))}
 		return nil
 	})
 	return n, err

@@ -22,6 +22,8 @@ type book struct {
 
 func line(t *schema.Table, number int) string { return fmt.Sprintf("%d/%d", t.Number, number) }
 
+func promise(t *schema.Table, lane int) string { return line(t, lane) + "/promised" }
+
 func number(text string) int64 {
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return n

@@ -36,7 +36,7 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane)}
+	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane), promise: promise(want.Table, want.Lane)}
 	first, seen := keys.Len(), map[string]bool{}
 	var of []string // the items' keys, empty for a note that the table was emptied
 	add := func(key string) error {
@@ -137,17 +137,30 @@ type receipt struct {
 	from    *record
 	items   []*item
 	emptied bool
-	line    string
+	line    string // of the batch forgotten last
+	promise string // and of the one promised last
+
+	promised int64 // for this receipt
 }
 
 func (c *receipt) Entries() int { return len(c.items) }
 
 func (c *receipt) Emptied() bool { return c.emptied }
 
-func (c *receipt) Durable(ctx context.Context) error {
-	return c.e.do(ctx, call{op: "Receipt.Durable", session: c.e}, func() error {
-		c.e.flush()
-		return nil
+func (c *receipt) Durable(ctx context.Context, n int64) error {
+	return c.e.do(ctx, call{op: "Receipt.Durable", session: c.e, commits: true}, func() error {
+		if c.promised == n {
+			return nil
+		}
+		promised, forgotten := number(c.e.state.value(c.promise)), number(c.e.state.value(c.line))
+		if (promised != n-1 || forgotten != n-1) && c.e.Flaw != AnyPromise {
+			return failf(driver.Conflict, "batch %d can not be promised: promised is %d, forgotten %d", n, promised, forgotten)
+		}
+		c.promised = n
+		return c.e.role.briefly("promise", func(e *session) error { // which makes everything before it durable
+			_, err := e.add(e.state, c.promise, strconv.FormatInt(n, 10))
+			return err
+		})
 	})
 }
 

@@ -47,6 +47,8 @@ type Server struct {
 	sessions []*session
 	number   int64    // of the last session
 	tail     []change // commits that a crash would take back, in their order
+	kept     []change // commits since Keep
+	keeping  bool
 	book     *book
 	state    *space // the source's batch numbers
 	owner    string // the run that moves the source, empty for none
@@ -164,6 +166,30 @@ func (s *Server) Crash() {
 		c.it.now = c.was
 	}
 	s.tail = nil
+	for _, t := range s.tables {
+		t.reindex()
+	}
+}
+
+// Keep remembers this moment, for SetBack. Again: this moment.
+func (s *Server) Keep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept, s.keeping = nil, true
+}
+
+// SetBack ends every session, prepared transactions too, and takes back every commit since Keep, durable or not, as if a copy of
+// that moment had been restored, or a standby that lagged had taken over. The catalog stays.
+func (s *Server) SetBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range slices.Clone(s.sessions) {
+		e.end(lost("the server was set back"))
+	}
+	for _, c := range slices.Backward(s.kept) {
+		c.it.now = c.was
+	}
+	s.tail, s.kept = nil, nil
 	for _, t := range s.tables {
 		t.reindex()
 	}

@@ -117,6 +117,9 @@ func (e *session) locked(by *session) error {
 func (e *session) commit() {
 	for _, it := range e.touched {
 		e.tail = append(e.tail, change{it, it.now})
+		if e.keeping {
+			e.kept = append(e.kept, change{it, it.now})
+		}
 		it.now = it.next
 	}
 	if !e.Lazy || e.role != nil {
@@ -128,7 +131,9 @@ func (e *session) commit() {
 // flush makes everything that is committed durable.
 func (s *Server) flush() {
 	for _, c := range s.tail {
-		c.it.in.tidy()
+		if !s.keeping { // what is dead may come back
+			c.it.in.tidy()
+		}
 	}
 	s.tail = nil
 }

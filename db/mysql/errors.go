@@ -17,6 +17,8 @@ var (
 	errFenced  = errors.New("another epoch has taken over: this process may not write any more")
 	errLoaded  = errors.New("the range is in the ledger already")
 	errApplied = errors.New("the ledger has a batch of this number already")
+
+	errUnpromised = errors.New("the batch before it was not promised or is not forgotten")
 )
 
 // outcomeError is a COMMIT whose answer was lost.
@@ -82,6 +84,8 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Fenced
 	case errors.Is(err, errLoaded), errors.Is(err, errApplied):
 		return driver.Exists
+	case errors.Is(err, errUnpromised):
+		return driver.Conflict
 	case errors.As(err, &warning):
 		if c := classes[warning.code]; c != driver.Unclassified {
 			return c

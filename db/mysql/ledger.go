@@ -189,12 +189,9 @@ func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 // Number returns the last batch applied in a lane. It locks the lane's row, which an Apply has locked until the server is
 // done with its COMMIT. Where there is no row no Apply can be under way: the row is made in a transaction of its own.
 func (d ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return d.laneNumber(ctx, t, lane, " FOR UPDATE")
-}
-
-func (d *database) laneNumber(ctx context.Context, t *schema.Table, lane int, lock string) (n int64, err error) {
-	err = d.control.with(ctx, func(s *session) error {
-		all, err := s.rows(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ?"+lock, int64(t.Number), int64(lane))
+	var n int64
+	err := d.control.with(ctx, func(s *session) error {
+		all, err := s.rows(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ? FOR UPDATE", int64(t.Number), int64(lane))
 		if err == nil && len(all) == 1 {
 			n, err = strconv.ParseInt(all[0][0], 10, 64)
 		}

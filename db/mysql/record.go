@@ -47,9 +47,26 @@ func (d recorder) Backlog(ctx context.Context, t *schema.Table) (b driver.Backlo
 	return b, nil
 }
 
-// Number returns the last batch forgotten in a lane.
-func (d recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	return d.laneNumber(ctx, t, lane, "")
+// promises is where the book has the batches that a lane was promised: beside it, under numbers that no lane has.
+func promises(lane int) int64 { return int64(-1 - lane) }
+
+// Numbers returns what the book has of a lane.
+func (d recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
+	err = d.control.with(ctx, func(s *session) error {
+		got, err := s.row(ctx, "SELECT COALESCE(MAX(IF(lane = ?, number, 0)), 0), COALESCE(MAX(IF(lane = ?, number, 0)), 0) FROM "+d.own("lane")+
+			" WHERE table_no = ?", promises(lane), int64(lane), int64(t.Number))
+		if err != nil {
+			return err
+		}
+		var failed error
+		n.Promised, err = strconv.ParseInt(got[0], 10, 64)
+		n.Forgotten, failed = strconv.ParseInt(got[1], 10, 64)
+		return errors.Join(err, failed)
+	})
+	if err != nil {
+		return n, fmt.Errorf("read the numbers of lane %d of %s: %w", lane, t.Name, err)
+	}
+	return n, nil
 }
 
 // receipt is the entries of one Take and the session that read them.
@@ -59,6 +76,8 @@ type receipt struct {
 	want driver.Want
 	seqs []uint64 // ascending
 	last uint64   // the last of them
+
+	promised int64 // the batch that they were promised as
 }
 
 // Entries is how many there are.
@@ -67,12 +86,35 @@ func (r *receipt) Entries() int { return len(r.seqs) }
 // Emptied is always false: TRUNCATE leaves no note here, the Watcher sees it.
 func (r *receipt) Emptied() bool { return false }
 
-// Durable waits for the server's log.
-func (r *receipt) Durable(ctx context.Context) error {
+// Durable writes the promise, and waits for the server's log, which our own commit has mostly brought to the disk.
+func (r *receipt) Durable(ctx context.Context, number int64) error {
 	if r.resource == nil {
 		return errors.New("the receipt is closed")
 	}
+	if r.promised != number {
+		if err := r.promise(ctx, number); err != nil {
+			return fmt.Errorf("promise batch %d of %s: %w", number, r.want.Table.Name, err)
+		}
+		r.promised = number
+	}
 	return r.d.durable(ctx, r.session)
+}
+
+// promise moves the promised number on by one, where the batch before is forgotten. The first makes the two rows.
+func (r *receipt) promise(ctx context.Context, number int64) error {
+	book, t, lane := r.d.own("lane"), int64(r.want.Table.Number), int64(r.want.Lane)
+	if number == 1 {
+		err := r.run(ctx, "INSERT IGNORE INTO "+book+" (table_no, lane, number) VALUES (?, ?, 0), (?, ?, 0)", t, promises(r.want.Lane), t, lane)
+		if err != nil {
+			return err
+		}
+	}
+	moved, err := r.exec(ctx, "UPDATE "+book+" p JOIN "+book+" f ON f.table_no = p.table_no AND f.lane = ? AND f.number = ? SET p.number = ?"+
+		" WHERE p.table_no = ? AND p.lane = ? AND p.number = ?", lane, number-1, number, t, promises(r.want.Lane), number-1)
+	if err == nil && moved != 1 {
+		err = errUnpromised
+	}
+	return err
 }
 
 // Forget deletes exactly the entries that were read, and writes the number. Then the session is not needed any more.

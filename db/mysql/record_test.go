@@ -73,7 +73,7 @@ func TestAnEntryThatIsGoneIsNotForgotten(t *testing.T) {
 		}
 		s.class(receipts[1].Forget(s.ctx, 2), driver.Transient)
 	}
-	if n, err := s.Recorder.Number(s.ctx, tb, 0); err != nil || n != 1 {
+	if n, err := s.Recorder.Numbers(s.ctx, tb, 0); err != nil || n.Forgotten != 1 {
 		t.Fatal(n, err)
 	}
 }

@@ -56,7 +56,7 @@ func (r *replayer) step(t testing.TB, most int) bool {
 	}
 	number, err := r.p.target.Ledger.Number(ctx, r.to, 0)
 	if err == nil {
-		err = receipt.Durable(ctx)
+		err = receipt.Durable(ctx, number+1)
 	}
 	if err == nil {
 		err = r.p.target.Applier.Apply(ctx, driver.Delta{
@@ -207,6 +207,7 @@ func TestValuesThatOneIndexHoldsEqual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.known(t, number+1)
 	if got := p.there.ask("SELECT id, u FROM a ORDER BY id"); got != "2,-7;4,-6" {
 		t.Errorf("the row that held 7 and was to hold no -7 beside it: %s", got)
 	}
@@ -295,7 +296,7 @@ func (r *replayer) stepLane(ctx context.Context, lane, lanes int) (bool, error) 
 	}
 	number, err := r.p.target.Ledger.Number(ctx, r.to, lane)
 	if err == nil {
-		err = receipt.Durable(ctx)
+		err = receipt.Durable(ctx, number+1)
 	}
 	if err == nil {
 		err = r.p.target.Applier.Apply(ctx, driver.Delta{
@@ -445,6 +446,7 @@ func TestAnIndexBuiltMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.known(t, d.Number)
 	r.drain(t, 1)
 }
 

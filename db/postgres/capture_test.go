@@ -33,12 +33,12 @@ func taken(t testing.TB, db *driver.Database, table *schema.Table, shape schema.
 	}
 	defer r.Close()
 	emptied := r.Emptied()
-	n, err := db.Recorder.Number(t.Context(), table, 0)
+	n, err := db.Recorder.Numbers(t.Context(), table, 0)
 	if err == nil {
-		err = r.Durable(t.Context())
+		err = r.Durable(t.Context(), n.Forgotten+1)
 	}
 	if err == nil {
-		err = r.Forget(t.Context(), n+1)
+		err = r.Forget(t.Context(), n.Forgotten+1)
 	}
 	if err != nil {
 		t.Fatal(err)

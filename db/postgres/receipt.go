@@ -28,6 +28,8 @@ type receipt struct {
 	turn    uint32 // the page at which reading began; what is before it was read last
 	last    spot   // of the entries, in the order of reading
 	emptied bool
+
+	promised int64 // the batch that it was promised as
 }
 
 // spot is where an entry is in the record.
@@ -184,12 +186,27 @@ func (r *receipt) Entries() int { return len(r.found) }
 // Emptied reports whether one notes that the table was emptied.
 func (r *receipt) Emptied() bool { return r.emptied }
 
-// Durable waits for the source's disk.
-func (r *receipt) Durable(ctx context.Context) error {
+// Durable writes the promise. Its commit waits for the disk, and whatever the receipt has seen lies before it in the log.
+func (r *receipt) Durable(ctx context.Context, number int64) error {
 	if r.lease.held == nil {
 		return errors.New("durable: the receipt is closed")
 	}
-	return r.lease.durable(ctx)
+	if r.promised == number {
+		return nil
+	}
+	const promise = `INSERT INTO whimbrel_source.lane (table_no, lane, number) SELECT $1::integer, $2::integer, $4::bigint
+		WHERE $4::bigint - 1 = coalesce((SELECT number FROM whimbrel_source.lane WHERE table_no = $1::integer AND lane = $3::integer), 0)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = EXCLUDED.number WHERE lane.number = EXCLUDED.number - 1`
+	lane := r.want.Lane
+	got, err := r.lease.query(ctx, promise, itoa(r.want.Table.Number), itoa(promises(lane)), itoa(lane), i64(number))
+	if err == nil && got.CommandTag.RowsAffected() != 1 {
+		err = &failure{class: driver.Conflict, err: errors.New("the batch before it was not promised or is not forgotten")}
+	}
+	if err != nil {
+		return fmt.Errorf("promise batch %d of %s: %w", number, r.want.Table.Name, err)
+	}
+	r.promised = number
+	return nil
 }
 
 // Forget removes exactly the entries and writes the number.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -191,5 +192,19 @@ func TestAnEntryAllocatesNothing(t *testing.T) {
 	}
 	if a, b := few(100), few(1000); a != b {
 		t.Errorf("%.0f allocations for 100 rows, %.0f for 1,000", a, b)
+	}
+}
+
+// known makes the source know a batch that was applied without having been taken there.
+func (r *replayer) known(t *testing.T, number int64) {
+	t.Helper()
+	keys, images := row.NewBatch(len(r.here.Key)), row.NewBatch(r.here.Width())
+	receipt, err := r.p.source.Recorder.Take(t.Context(), driver.Want{Table: r.from, Shape: r.here, Lanes: 1}, keys, images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer receipt.Close()
+	if err := errors.Join(receipt.Durable(t.Context(), number), receipt.Forget(t.Context(), number)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -76,21 +76,23 @@ func decimalOf(text []byte) float64 {
 	return f
 }
 
-// Number returns the last batch forgotten in a lane.
-func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
+// promises is where the book has the batches that lane was promised: beside it, under numbers that no lane has.
+func promises(lane int) int { return -1 - lane }
+
+// Numbers returns what the book has of a lane.
+func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (driver.Numbers, error) {
 	l, err := r.db.keeper(ctx)
 	if err != nil {
-		return 0, err
+		return driver.Numbers{}, err
 	}
 	defer l.release()
-	got, err := l.query(ctx, "SELECT number FROM whimbrel_source.lane WHERE table_no = $1 AND lane = $2", itoa(t.Number), itoa(lane))
+	const query = `SELECT coalesce(max(number) FILTER (WHERE lane = $2), 0), coalesce(max(number) FILTER (WHERE lane = $3), 0)
+		FROM whimbrel_source.lane WHERE table_no = $1`
+	got, err := l.query(ctx, query, itoa(t.Number), itoa(promises(lane)), itoa(lane))
 	if err != nil {
-		return 0, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
+		return driver.Numbers{}, fmt.Errorf("read the numbers of lane %d of %s: %w", lane, t.Name, err)
 	}
-	if len(got.Rows) == 0 {
-		return 0, nil
-	}
-	return number(got.Rows[0][0]), nil
+	return driver.Numbers{Promised: number(got.Rows[0][0]), Forgotten: number(got.Rows[0][1])}, nil
 }
 
 // takeBytes is about how many bytes of rows one Take reads, takeKeys the most keys that one statement asks for.

@@ -140,8 +140,8 @@ func (p *twins) round(most int) bool {
 	if r.Entries() == 0 && also.Len() == 0 {
 		return false
 	}
-	p.check(r.Durable(ctx))
 	p.number++
+	p.check(r.Durable(ctx, p.number))
 	p.check(p.target.Applier.Apply(ctx, driver.Delta{
 		Table: p.tt, Shape: p.ts, Epoch: p.epoch, Number: p.number,
 		Keys: keys, Images: images, Mended: also, Stamp: stamp,

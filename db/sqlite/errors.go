@@ -19,6 +19,8 @@ var (
 	errUnknown = errors.New("whether the transaction was committed is not known")
 	errData    = errors.New("the value does not fit")
 	errLost    = errors.New("the session is gone: the database was closed")
+
+	errUnpromised = errors.New("the batch before it was not promised or is not forgotten")
 )
 
 // because replaces the library's word for an ended context by the context's own cause.
@@ -41,6 +43,8 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Fenced
 	case errors.Is(err, errExists), errors.Is(err, errApplied):
 		return driver.Exists
+	case errors.Is(err, errUnpromised):
+		return driver.Conflict
 	case errors.Is(err, errUnknown):
 		return driver.Unknown
 	case errors.Is(err, errLost):

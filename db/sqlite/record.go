@@ -53,20 +53,31 @@ func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog,
 	return b, nil
 }
 
-// Number returns the number of the last batch forgotten in a lane.
-func (r recorder) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	var n int64
-	err := r.d.read(ctx, r.d.control, func(s *session) error {
+// promises is where the book has the batches that a lane was promised: beside it, under numbers that no lane has.
+func promises(lane int) int64 { return int64(-1 - lane) }
+
+// Numbers returns what the book has of a lane.
+func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (driver.Numbers, error) {
+	var n driver.Numbers
+	err := r.d.read(ctx, r.d.control, func(s *session) (err error) {
 		if there, err := s.has("whimbrel_source_lane"); err != nil || !there {
 			return err
 		}
-		return s.one("SELECT number FROM whimbrel_source_lane WHERE table_no = ?1 AND lane = ?2",
-			func(st *sqlite3.Stmt) { n = st.ColumnInt64(0) }, number(int64(t.Number)), number(int64(lane)))
+		n, err = s.numbers(t, lane)
+		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read lane %d of %s: %w", lane, t.Name, err)
+		return driver.Numbers{}, fmt.Errorf("read lane %d of %s: %w", lane, t.Name, err)
 	}
 	return n, nil
+}
+
+func (s *session) numbers(t *schema.Table, lane int) (n driver.Numbers, err error) {
+	err = s.one("SELECT coalesce(max(number) FILTER (WHERE lane = ?2), 0), coalesce(max(number) FILTER (WHERE lane = ?3), 0)"+
+		" FROM whimbrel_source_lane WHERE table_no = ?1", func(st *sqlite3.Stmt) {
+		n = driver.Numbers{Promised: st.ColumnInt64(0), Forgotten: st.ColumnInt64(1)}
+	}, number(int64(t.Number)), number(promises(lane)), number(int64(lane)))
+	return n, err
 }
 
 // Take reads entries and the rows of their keys in one read transaction, which ends before Take returns: the receipt holds
@@ -263,26 +274,40 @@ type receipt struct {
 	table   *schema.Table
 	lane    int
 	entries []int64
+
+	promised int64 // the batch that they were promised as
 }
 
 func (r *receipt) Entries() int  { return len(r.entries) }
 func (r *receipt) Emptied() bool { return false } // DELETE without WHERE notes every key once triggers are there
 
-// Durable makes what was read survive a crash, whatever the application's connections do at commit.
-func (r *receipt) Durable(context.Context) error { return r.d.settle() }
+// Durable writes the promise and makes what was read survive a crash, whatever the application's connections do at commit.
+func (r *receipt) Durable(ctx context.Context, n int64) error {
+	if r.s == nil {
+		return fmt.Errorf("promise batch %d of %s: the receipt is closed", n, r.table.Name)
+	}
+	if r.promised != n {
+		if err := r.write(ctx, func() error { return r.promise(n) }); err != nil {
+			return fmt.Errorf("promise batch %d of %s: %w", n, r.table.Name, because(ctx, err))
+		}
+		r.promised = n
+	}
+	return r.d.settle()
+}
 
 // Forget removes the entries in a short transaction and gives the session back.
 func (r *receipt) Forget(ctx context.Context, n int64) error {
 	if r.s == nil {
 		return fmt.Errorf("forget batch %d of %s: the receipt is closed", n, r.table.Name)
 	}
-	if err := r.forget(ctx, n); err != nil {
+	if err := r.write(ctx, func() error { return r.strike(n) }); err != nil {
 		return fmt.Errorf("forget batch %d of %s: %w", n, r.table.Name, because(ctx, err))
 	}
 	return r.Close() // nothing is left to ask of the session, and another batch may wait for one
 }
 
-func (r *receipt) forget(ctx context.Context, n int64) error {
+// write runs a short transaction.
+func (r *receipt) write(ctx context.Context, body func() error) error {
 	if err := r.d.turn(ctx); err != nil {
 		return err
 	}
@@ -294,11 +319,29 @@ func (r *receipt) forget(ctx context.Context, n int64) error {
 	if err := r.d.begin(ctx, r.s, lockWait); err != nil {
 		return err
 	}
-	if err := r.strike(n); err != nil {
+	if err := body(); err != nil {
 		_ = r.s.end()
 		return err
 	}
 	return r.s.commit(ctx)
+}
+
+func (r *receipt) promise(n int64) error {
+	was, err := r.s.numbers(r.table, r.lane)
+	if err == nil && (was.Promised != n-1 || was.Forgotten != n-1) {
+		err = errUnpromised
+	}
+	if err != nil {
+		return err
+	}
+	return r.number(promises(r.lane), n)
+}
+
+// number writes a number of the book.
+func (r *receipt) number(lane, n int64) error {
+	_, err := r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number`, number(int64(r.table.Number)), number(lane), number(n))
+	return err
 }
 
 func (r *receipt) strike(n int64) error {
@@ -320,10 +363,7 @@ func (r *receipt) strike(n int64) error {
 		}
 		rest = rest[n:]
 	}
-	_, err = r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number`,
-		number(int64(r.table.Number)), number(int64(r.lane)), number(n))
-	return err
+	return r.number(int64(r.lane), n)
 }
 
 // Close gives the session back.

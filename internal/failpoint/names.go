@@ -12,7 +12,7 @@ func Names() []string {
 		"load.commit.after",      // the range is in and only the ledger knows it
 		"index.build.after",      // one index is built
 		"replay.taken",           // entries and rows are read
-		"replay.apply.before",    // they are durable at the source
+		"replay.apply.before",    // they are durable at the source, which has promised the batch
 		"replay.apply.after",     // the target has them and the record still holds the entries
 		"replay.forgotten",       // the record has let go
 		"verify.live.before",     // a table is about to be compared while it lives

@@ -136,7 +136,7 @@ func drained(ctx context.Context, source, target *driver.Database, t *table) err
 	if err != nil {
 		return err
 	}
-	forgotten, err := source.Recorder.Number(ctx, t.source, 0)
+	last, err := source.Recorder.Numbers(ctx, t.source, 0)
 	if err != nil {
 		return err
 	}
@@ -147,8 +147,9 @@ func drained(ctx context.Context, source, target *driver.Database, t *table) err
 	switch {
 	case backlog.Entries > 0 || repairs > 0:
 		return fmt.Errorf("%d changes and %d repairs came after the drain; repeat drain", backlog.Entries, repairs)
-	case forgotten != applied && forgotten != applied-1:
-		return fmt.Errorf("the source has forgotten batch %d and the target has applied batch %d", forgotten, applied)
+	case last.Promised != applied || last.Forgotten != applied:
+		return fmt.Errorf("the source has promised batch %d and forgotten batch %d, and the target has applied batch %d",
+			last.Promised, last.Forgotten, applied)
 	}
 	return nil
 }

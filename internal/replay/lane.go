@@ -58,7 +58,7 @@ func (d Done) Empty() bool { return d.Entries == 0 && d.Mended == 0 }
 var ErrTimeTravel = errors.New("source and target do not remember the same batches: one of them was set back to an earlier time or is another database; verify what it is, then reset and start the move again")
 
 // ErrAgain says that the batch must be taken again, now, for a reason that has passed.
-var ErrAgain = errors.New("the batch was applied by an earlier attempt; what is left is taken again")
+var ErrAgain = errors.New("the two sides know another batch than this lane; what is left is taken again")
 
 // Step takes a batch and applies it, and, while there are more and the source can, takes the next one meanwhile, a few in a
 // row. An error leaves both sides as they were or the batch applied at the target and its entries still in the record; the
@@ -168,9 +168,11 @@ func (l *Lane) adapt(size int) {
 	}
 }
 
-// align asks both sides which batch they know last. The source writes a batch's number after the target has it, so it may be
-// one behind, and never anything else. Where it is, the number alone is written first: two batches whose Forget failed one
-// after the other would leave the source two behind.
+// align asks both sides which batch they know last (HAZARDS C8). The source promises a batch before the target has it, and
+// forgets it after, so that the two sides know the same batch but for one that was promised and not applied, or applied and
+// not forgotten: any other numbers mean that one side was set back to an earlier time. An open end is closed first, by a batch
+// without keys or by the number alone. So no number ever stands for the rows of two attempts, and a source that is set back
+// to a time between them shows.
 func (l *Lane) align(ctx context.Context) error {
 	if l.number >= 0 {
 		return nil
@@ -179,21 +181,42 @@ func (l *Lane) align(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the target's ledger: %w", err)
 	}
-	forgotten, err := l.From.Database.Recorder.Number(ctx, l.From.Table, l.Lane)
+	source, err := l.From.Database.Recorder.Numbers(ctx, l.From.Table, l.Lane)
 	if err != nil {
-		return fmt.Errorf("read the source's batch number: %w", err)
+		return fmt.Errorf("read the source's batch numbers: %w", err)
 	}
-	switch forgotten {
-	case applied:
-	case applied - 1:
-		if err := l.acknowledge(ctx, applied); err != nil {
-			return fmt.Errorf("write batch number %d: %w", applied, err)
+	switch source {
+	case driver.Numbers{Promised: applied, Forgotten: applied}:
+		l.number = applied
+		return nil
+	case driver.Numbers{Promised: applied + 1, Forgotten: applied}:
+		l.number = applied
+		if err := l.spend(ctx); err != nil {
+			l.number = -1
+			return err
 		}
+		applied++
+	case driver.Numbers{Promised: applied, Forgotten: applied - 1}:
 	default:
-		return fmt.Errorf("%w (batch %d at the source, %d at the target)", ErrTimeTravel, forgotten, applied)
+		return fmt.Errorf("%w (the source has promised batch %d and forgotten %d, the target has applied %d)",
+			ErrTimeTravel, source.Promised, source.Forgotten, applied)
+	}
+	if err := l.acknowledge(ctx, applied); err != nil {
+		l.number = -1
+		return fmt.Errorf("write batch number %d: %w", applied, err)
 	}
 	l.number = applied
 	return nil
+}
+
+// spend applies the batch that was promised as one without keys.
+func (l *Lane) spend(ctx context.Context) error {
+	l.now.reset(0)
+	delta, err := l.delta(l.now)
+	if err != nil {
+		return err
+	}
+	return l.apply(ctx, delta)
 }
 
 // acknowledge writes a batch's number at the source and forgets no entry: what the batch took is taken again.
@@ -226,19 +249,18 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	if err := b.receipt.Durable(ctx); err != nil {
+	if err := b.receipt.Durable(ctx, delta.Number); err != nil {
+		if l.From.Database.Dialect.Classify(err) == driver.Conflict {
+			return fmt.Errorf("promise batch %d: %w (%w)", delta.Number, ErrAgain, err) // the numbers tell why
+		}
 		return fmt.Errorf("wait for the source's log to be on disk: %w", err)
 	}
 	if delta.Images.Size() > large {
 		debug.FreeOSMemory() // what reading these rows left behind would be resident beside the target's copy of them
 	}
 	failpoint.Hit("replay.apply.before")
-	if err := l.To.Database.Applier.Apply(ctx, delta); err != nil {
-		if l.To.Database.Dialect.Classify(err) == driver.Exists {
-			// An earlier attempt has come through after all, with other keys than these perhaps: they are taken again.
-			return fmt.Errorf("apply batch %d: %w", delta.Number, ErrAgain)
-		}
-		return fmt.Errorf("apply batch %d: %w", delta.Number, err)
+	if err := l.apply(ctx, delta); err != nil {
+		return err
 	}
 	failpoint.Hit("replay.apply.after")
 	l.number = delta.Number
@@ -246,6 +268,18 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
 	}
 	failpoint.Hit("replay.forgotten")
+	return nil
+}
+
+func (l *Lane) apply(ctx context.Context, delta driver.Delta) error {
+	err := l.To.Database.Applier.Apply(ctx, delta)
+	if err != nil && l.To.Database.Dialect.Classify(err) == driver.Exists {
+		// An earlier attempt has come through after all, with other keys than these perhaps: they are taken again.
+		return fmt.Errorf("apply batch %d: %w", delta.Number, ErrAgain)
+	}
+	if err != nil {
+		return fmt.Errorf("apply batch %d: %w", delta.Number, err)
+	}
 	return nil
 }
 

@@ -46,7 +46,9 @@ func (l *Lane) reread(ctx context.Context, end load.End) error {
 	}
 	defer cursor.Close()
 	err = load.Rotate(ctx, cursor, keys.Width(), func(page *row.Batch) error { return inner.again(ctx, page) })
-	l.number = inner.number
+	if l.number = inner.number; err != nil {
+		l.number = -1 // which batch was the last is asked again
+	}
 	return err
 }
 

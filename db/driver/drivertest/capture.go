@@ -23,6 +23,7 @@ var captureCases = []oneCase{
 	{"LargeRows", capturing, (*scene).takeLarge},
 	{"OneSnapshot", capturing, (*scene).takeAtOnce},
 	{"Lanes", capturing, (*scene).takeLanes},
+	{"Promises", capturing, (*scene).promises},
 	{"Truncate", append(slices.Clone(capturing), "Watcher"), (*scene).truncated},
 	{"InstallTwiceRemoveTwice", capturing, (*scene).installTwice},
 	{"InstallWaitsForWriters", capturing, (*scene).installWaits},
@@ -71,11 +72,47 @@ func (c *captured) take(w driver.Want) (driver.Receipt, []string, []string) {
 func (c *captured) forget(r driver.Receipt) {
 	c.Helper()
 	c.number++
-	c.check(r.Durable(c.ctx))
-	c.check(r.Durable(c.ctx))
+	c.check(r.Durable(c.ctx, c.number))
+	c.check(r.Durable(c.ctx, c.number))
 	c.check(r.Forget(c.ctx, c.number))
 	c.check(r.Close())
 	c.check(r.Close())
+}
+
+// numbered checks what the source remembers of a lane.
+func (c *captured) numbered(lane int, want driver.Numbers) {
+	c.Helper()
+	n, err := c.d.Recorder.Numbers(c.ctx, c.t, lane)
+	c.check(err)
+	if n != want {
+		c.Errorf("lane %d has the numbers %+v, want %+v", lane, n, want)
+	}
+}
+
+// promises asks for batches out of their order (HAZARDS C8).
+func (s *scene) promises() {
+	c := s.captured(items)
+	s.insert(c.t, item(1, ""))
+	promise := func(number int64, want driver.Class) {
+		s.Helper()
+		r, _, _ := c.take(c.most())
+		defer func() { s.check(r.Close()) }()
+		if err := r.Durable(s.ctx, number); want != driver.Unclassified || err != nil {
+			s.class(c.d, err, want)
+		}
+	}
+	promise(2, driver.Conflict) // no batch was promised before it
+	promise(1, driver.Unclassified)
+	c.numbered(0, driver.Numbers{Promised: 1})
+	promise(1, driver.Conflict) // it is another attempt's
+	promise(2, driver.Conflict) // the first is not forgotten
+	r, _, _ := c.take(c.most())
+	s.check(r.Forget(s.ctx, 1))
+	s.check(r.Close())
+	promise(3, driver.Conflict)
+	promise(2, driver.Unclassified)
+	c.numbered(0, driver.Numbers{Promised: 2, Forgotten: 1})
+	c.numbered(1, driver.Numbers{})
 }
 
 // changes takes everything and forgets it, and checks keys and rows.
@@ -124,11 +161,7 @@ func (s *scene) everyWrite() {
 		return x.Delete(c.t, key("7"))
 	})
 	c.changes("many in one", []string{"6", "3", "7"}, item(6, "sei"), item(3, "tre"))
-	n, err := c.d.Recorder.Number(s.ctx, c.t, 0)
-	s.check(err)
-	if n != c.number {
-		s.Errorf("batch number %d, want %d", n, c.number)
-	}
+	c.numbered(0, driver.Numbers{Promised: c.number, Forgotten: c.number})
 }
 
 // forgetExactly changes the rows of a receipt after it was taken.
@@ -276,11 +309,7 @@ func (s *scene) takeLanes() {
 		all = append(all, keys...)
 		s.check(r.Forget(s.ctx, int64(lane)+7))
 		s.check(r.Close())
-		n, err := c.d.Recorder.Number(s.ctx, c.t, lane)
-		s.check(err)
-		if n != int64(lane)+7 {
-			s.Errorf("lane %d has number %d", lane, n)
-		}
+		c.numbered(lane, driver.Numbers{Forgotten: int64(lane) + 7})
 	}
 	var want [][]string
 	for i := 1; i <= 100; i++ {
@@ -342,9 +371,7 @@ func (s *scene) installTwice() {
 		s.Errorf("left behind: %v", left)
 	}
 	s.check(c.d.Capturer.Install(s.ctx, c.t, c.shape, s.cfg.Wait))
-	if n, err := c.d.Recorder.Number(s.ctx, c.t, 0); err != nil || n != 0 {
-		s.Errorf("batch number %d after Finish, %v", n, err)
-	}
+	c.numbered(0, driver.Numbers{})
 	c.number = 0
 	c.changes("a new record", nil)
 	s.insert(c.t, item(5, ""))

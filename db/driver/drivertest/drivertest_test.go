@@ -101,6 +101,7 @@ func TestTheSuiteFindsFlaws(t *testing.T) {
 		memory.IgnoredDuplicates: "Load/DuplicateIsAnError",
 		memory.CommitOnClose:     "Load/CloseLeavesNothing",
 		memory.GoesBack:          "Sequences/NeverGoBack",
+		memory.AnyPromise:        "Capture/Promises",
 	}
 	for _, flaw := range memory.Flaws() {
 		t.Run(flaw.String(), func(t *testing.T) {

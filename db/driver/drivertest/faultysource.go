@@ -65,8 +65,8 @@ func (f faultyRecorder) Take(ctx context.Context, w driver.Want, keys, images *r
 	return &faultyReceipt{r, f.h}, nil
 }
 
-func (f faultyRecorder) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
-	err = f.h.around("Recorder.Number", func() (err error) { n, err = f.Recorder.Number(ctx, t, lane); return err })
+func (f faultyRecorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
+	err = f.h.around("Recorder.Numbers", func() (err error) { n, err = f.Recorder.Numbers(ctx, t, lane); return err })
 	return n, err
 }
 
@@ -75,8 +75,8 @@ type faultyReceipt struct {
 	h hook
 }
 
-func (f *faultyReceipt) Durable(ctx context.Context) error {
-	return f.h.around("Receipt.Durable", func() error { return f.Receipt.Durable(ctx) })
+func (f *faultyReceipt) Durable(ctx context.Context, number int64) error {
+	return f.h.around("Receipt.Durable", func() error { return f.Receipt.Durable(ctx, number) })
 }
 
 func (f *faultyReceipt) Forget(ctx context.Context, number int64) error {

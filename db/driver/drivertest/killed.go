@@ -134,7 +134,7 @@ func (s *scene) killedBatch() {
 	if !s.kill() {
 		return
 	}
-	if err := r.Durable(s.ctx); err == nil {
+	if err := r.Durable(s.ctx, 1); err == nil {
 		s.Error("a killed session says what it read is durable")
 	}
 	s.class(c.d, r.Forget(s.ctx, 1), driver.Lost, driver.Unknown)

@@ -1,0 +1,85 @@
+package replay_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/whimbrel/whimbrel/db/memory"
+	"github.com/whimbrel/whimbrel/internal/replay"
+)
+
+// setBack makes one side of a history go back, once, to an earlier moment of its replay: both moments are drawn from the seed. No
+// session of ours need be open then, so that nothing but the numbers can tell.
+func setBack(h *history, s *memory.Server, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 11))
+	keep := rnd.IntN(80)
+	back := keep + 1 + rnd.IntN(30)
+	following, operation := false, 0
+	at := func(op string, of *memory.Server) error {
+		following = following || op == "before Lists.Peek"
+		if following && !strings.Contains(op, " Tx.") {
+			switch operation++; operation {
+			case keep:
+				s.Keep()
+			case back:
+				s.SetBack()
+			}
+		}
+		return h.hook(op, of)
+	}
+	h.source.Fault = func(op string) error { return at(op, h.source) }
+	h.target.Fault = func(op string) error { return at(op, h.target) }
+}
+
+// outcome plays a history in which a server is set back: noticed, or the damage.
+func outcome(t *testing.T, seed uint64, flaw memory.Flaw, side func(*history) *memory.Server) (noticed bool, damage string) {
+	t.Helper()
+	h := newHistory(seed, flaw, memory.Sound)
+	h.harm /= 4
+	setBack(h, side(h), seed)
+	err := h.play(t.Context())
+	if err != nil && !errors.Is(err, replay.ErrTimeTravel) {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	if err != nil {
+		return true, ""
+	}
+	h.source.Fault, h.target.Fault = nil, nil
+	return false, h.damage(t.Context())
+}
+
+func theSource(h *history) *memory.Server { return h.source }
+func theTarget(h *history) *memory.Server { return h.target }
+
+// A server that is set back during the replay, be it by one batch, is noticed, or nothing is lost (HAZARDS C8).
+func TestAServerThatIsSetBackIsNoticed(t *testing.T) {
+	for name, side := range map[string]func(*history) *memory.Server{"source": theSource, "target": theTarget} {
+		t.Run(name, func(t *testing.T) {
+			noticed := 0
+			for seed := range uint64(300) {
+				saw, damage := outcome(t, seed, memory.Sound, side)
+				if damage != "" {
+					t.Errorf("seed %d: nobody noticed, and %s", seed, damage)
+				}
+				if saw {
+					noticed++
+				}
+			}
+			if noticed < 50 {
+				t.Errorf("only %d of 300 were noticed: they prove nothing", noticed)
+			}
+		})
+	}
+}
+
+// Where any batch is promised whatever was promised before, the damage shows.
+func TestPromisesThatProveNothingLoseRows(t *testing.T) {
+	for seed := range uint64(300) {
+		if _, damage := outcome(t, seed, memory.AnyPromise, theSource); damage != "" {
+			return
+		}
+	}
+	t.Fatal("no history saw the damage")
+}
