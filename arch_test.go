@@ -28,11 +28,12 @@ var arrows = []struct{ folder, may string }{
 	{"db", "row schema db/driver"},   // opens by URL what it was given: not which drivers there are
 
 	{"internal/failpoint", ""},
+	{"internal/plain", ""},                                     // what others named, for people
 	{"internal/procedure", "internal/failpoint"},               // knows nothing of databases
 	{"internal/work", "internal/failpoint internal/procedure"}, // nor does this
 	{"internal/state", "row internal/procedure internal/work"}, // what a run remembers
 
-	{"internal/check", "row schema db db/driver"},
+	{"internal/check", "row schema db db/driver internal/plain"},
 	{"internal/translate", "row schema db/driver internal/check"},
 	{"internal/load", "row schema db db/driver internal/failpoint"},
 	{"internal/replay", "row schema db db/driver internal/failpoint internal/load"},
@@ -41,7 +42,7 @@ var arrows = []struct{ folder, may string }{
 	{"internal/plan", "row schema db db/driver internal/check internal/translate internal/load"},
 	{"internal/release", "row schema db db/driver internal/check internal/translate internal/load internal/verify internal/procedure"},
 
-	{"internal/move", "row schema db db/driver internal/failpoint internal/procedure internal/work internal/state internal/check " +
+	{"internal/move", "row schema db db/driver internal/failpoint internal/plain internal/procedure internal/work internal/state internal/check " +
 		"internal/translate internal/load internal/replay internal/verify internal/plan internal/release"},
 	{"internal/console", "row schema internal/procedure internal/state internal/check internal/plan internal/move"},
 	{"internal/demo", "row schema internal/procedure internal/state internal/move internal/console"},

@@ -6,25 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/console"
 	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
 func (p *program) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var grants bool
+	var account string
+	cmd := &cobra.Command{
 		Use: "check", Args: cobra.NoArgs, Short: "Find what would go wrong, and change nothing",
 		RunE: failing(func(cmd *cobra.Command, _ []string) error {
+			if grants || account != "" {
+				return p.grants(cmd.Context(), account)
+			}
 			return p.with(cmd.Context(), nothing, func(o *opened) error {
 				found, err := o.Check(cmd.Context())
 				if err != nil {
@@ -36,9 +40,9 @@ func (p *program) checkCommand() *cobra.Command {
 					if place != "" {
 						place += " "
 					}
-					fmt.Fprintf(p.out, "[%s] %s%s%s\n", f.Level, place, f.Message, detail(f.Detail))
+					fmt.Fprintf(p.out, "[%s] %s\n", f.Level, plain.Line(place+f.Message+detail(f.Detail)))
 					if f.Do != "" {
-						fmt.Fprintln(p.out, "    "+f.Do)
+						fmt.Fprintln(p.out, "    "+plain.Line(f.Do))
 					}
 					if f.Level == driver.Forbidden {
 						forbidden++
@@ -52,6 +56,9 @@ func (p *program) checkCommand() *cobra.Command {
 			})
 		}),
 	}
+	cmd.Flags().BoolVar(&grants, "grants", false, "print the rights that the accounts of the URLs need, as statements")
+	cmd.Flags().StringVar(&account, "account", "", "print the rights that this account needs, on both sides, instead")
+	return cmd
 }
 
 func detail(text string) string {
@@ -121,9 +128,9 @@ func (p *program) print(s move.Status, asJSON bool) error {
 
 // watch prints the status every second until the move is done or the context ends; on a terminal in place.
 func (p *program) watch(ctx context.Context, asJSON bool) error {
-	pen := &pen{out: p.out}
-	if out, ok := p.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
-		pen.terminal = out
+	pen := &pen{out: p.out, terminal: p.terminal}
+	if p.terminal != nil {
+		pen.out = p.terminal
 	}
 	for {
 		var s move.Status

@@ -14,12 +14,14 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/mysql"
 	"github.com/whimbrel/whimbrel/db/postgres"
 	"github.com/whimbrel/whimbrel/db/sqlite"
 	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/plain"
 )
 
 // The exit codes.
@@ -53,7 +55,8 @@ func interruptible() (context.Context, func()) {
 // program is the command line with everything that it touches.
 type program struct {
 	in       *os.File
-	out, err io.Writer
+	out, err io.Writer // what names and servers say can not play with a terminal there
+	terminal *os.File  // where out is one; nil when it is none
 	drivers  []driver.Driver
 	config   string // the path of the configuration
 }
@@ -75,6 +78,10 @@ func (e *exitError) Unwrap() error { return e.cause }
 
 // execute runs one command and returns its exit code.
 func (p *program) execute(ctx context.Context, args []string) int {
+	if out, ok := p.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
+		p.terminal = out
+	}
+	p.out, p.err = plain.Writer{To: p.out}, plain.Writer{To: p.err}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.out)
@@ -93,7 +100,7 @@ func (p *program) execute(ctx context.Context, args []string) int {
 		code, err = exit.code, exit.cause
 	}
 	if err != nil {
-		fmt.Fprintln(p.err, "whimbrel:", err)
+		fmt.Fprintln(p.err, "whimbrel:", plain.Lines(err.Error()))
 	}
 	return code
 }

@@ -313,7 +313,7 @@ func TestAPicture(t *testing.T) {
 	want := strings.Split(`standard  a → b  under way
 ✓ check 1/1   ▸ load 0/2     finish 0/1
   load-uptime: under way, 1 min 1 s
-  replay: failed: no·room
+  replay: failed: no\nroom
 
 table        class     stage        rows        rows/s  bytes/s  backlog   lag  verdict
 ill          downtime  stopped: x      0                               0

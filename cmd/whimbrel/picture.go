@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -178,12 +179,7 @@ func lag(seconds float64) string {
 
 // cut shortens a line to a width, and makes what would move the cursor visible.
 func cut(line string, width int) string {
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '·'
-		}
-		return r
-	}, line)
+	line = plain.Line(line)
 	if width <= 0 || utf8.RuneCountInString(line) <= width {
 		return line
 	}

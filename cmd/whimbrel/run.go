@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -186,9 +185,8 @@ func (p *program) sure(question string) error {
 
 // screen returns the terminal, or nil when there is none to show the move on and ask.
 func (p *program) screen() *screen {
-	out, ok := p.out.(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) || !term.IsTerminal(int(p.in.Fd())) {
+	if p.terminal == nil || !term.IsTerminal(int(p.in.Fd())) {
 		return nil
 	}
-	return &screen{in: p.in, out: out}
+	return &screen{in: p.in, out: p.terminal}
 }

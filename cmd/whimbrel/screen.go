@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -112,7 +113,7 @@ func (s *screen) put(pen *pen, status move.Status, asked move.Question) move.Que
 	pen.draw(picture(status, pen.frame()))
 	pen.leave()
 	if q.Told != "" {
-		fmt.Fprintln(s.out, "\n"+strings.TrimRight(q.Told, "\n"))
+		fmt.Fprintln(s.out, "\n"+plain.Text(strings.TrimRight(q.Told, "\n")))
 	}
 	fmt.Fprintf(s.out, "\n%s [%s, or no to leave it open]\n> ", q.Text, strings.Join(q.Answers, ", "))
 	return *q
@@ -123,7 +124,7 @@ func (s *screen) answer(ctx context.Context, m *move.Move, step, line string) {
 		line = procedure.Yes
 	}
 	if err := m.Answer(ctx, step, line); err != nil {
-		fmt.Fprintf(s.out, "%s\n> ", err)
+		fmt.Fprintf(s.out, "%s\n> ", plain.Line(err.Error()))
 	}
 }
 

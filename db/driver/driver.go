@@ -63,6 +63,7 @@ type Database struct {
 	Sequencer Sequencer
 	Sequences SequencePlanner
 	Many      Many
+	Rights    Rights
 	Close     func() error // ends every session. Again: does nothing
 }
 

@@ -46,13 +46,13 @@ func TestDurableFlushesTheLog(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		notes, err := as.side.Inspector.Settings(s.ctx)
+		needed, err := as.side.Rights.Needed(s.ctx, driver.Scope{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		said := false
-		for _, n := range notes {
-			said = said || n.Rule == "reload"
+		for _, n := range needed {
+			said = said || n.Rule == "reload" && n.Lacks
 		}
 		if said != (as.side != s) || as.side.d.unflushing.Load() != said {
 			t.Errorf("reload is noted: %t", said)

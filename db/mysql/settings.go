@@ -48,7 +48,7 @@ func (q *questions) setting(ctx context.Context, name string) string {
 	return line[0]
 }
 
-// common asks what both sides must have: the log flushed at every commit, the rights to see transactions.
+// common asks what both sides must have: the log flushed at every commit.
 func (q *questions) common(ctx context.Context) error {
 	if v := q.setting(ctx, "innodb_flush_log_at_trx_commit"); v != "1" {
 		level := driver.Note
@@ -69,16 +69,6 @@ func (q *questions) common(ctx context.Context) error {
 	if n, _ := strconv.ParseInt(q.setting(ctx, "max_allowed_packet"), 10, 64); n < 64<<20 {
 		q.add("packet", driver.Note, "max_allowed_packet is "+strconv.FormatInt(n, 10)+" bytes: longer rows can not be read.", "SET GLOBAL max_allowed_packet=268435456.")
 	}
-	if err := q.s.run(ctx, flushLog); number(err) == 1227 {
-		q.add("reload", driver.Note, "The user may not flush the server's log: what was read is waited for up to a second until it is on disk.", "GRANT RELOAD ON *.* TO the user of the move.")
-	} else if err != nil && number(err) == 0 {
-		return err
-	}
-	if _, err := q.s.rows(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); number(err) == 1227 {
-		q.add("process", driver.Forbidden, "The user may not see other sessions' transactions.", "GRANT PROCESS ON *.* TO the user of the move.")
-	} else if err != nil {
-		return err
-	}
 	return nil
 }
 
@@ -96,12 +86,6 @@ func (q *questions) source(ctx context.Context) error {
 	if err := q.replica(ctx); err != nil {
 		return err
 	}
-	if !q.d.version.maria() && q.setting(ctx, "log_bin") == "1" && q.setting(ctx, "log_bin_trust_function_creators") == "0" {
-		q.add("trust-creators", driver.Note, "log_bin_trust_function_creators is off: triggers need the right SUPER or SET_USER_ID.", "SET GLOBAL log_bin_trust_function_creators=1, or grant it.")
-	}
-	if _, err := q.s.rows(ctx, "XA RECOVER"); err != nil {
-		q.add("xa-recover", driver.Forbidden, "The user may not see prepared transactions.", "GRANT XA_RECOVER_ADMIN ON *.* TO the user of the move.")
-	}
 	return q.engines(ctx)
 }
 
@@ -114,8 +98,7 @@ func (q *questions) replica(ctx context.Context) error {
 		statement = "SHOW SLAVE STATUS"
 	}
 	lines, err := q.s.rows(ctx, statement)
-	if number(err) == 1227 {
-		q.add("replica-unknown", driver.Note, "The user may not see whether the server is a replica.", "GRANT REPLICATION CLIENT (MariaDB: REPLICA MONITOR) to the user, or make sure that it is none.")
+	if number(err) == 1227 { // Rights.Needed says so
 		return nil
 	}
 	if err == nil && len(lines) > 0 && q.setting(ctx, "slave_run_triggers_for_rbr") != "YES" {

@@ -47,12 +47,10 @@ func (c capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 	return nil
 }
 
-const sourceBook = `CREATE SCHEMA IF NOT EXISTS whimbrel_source;
-	CREATE TABLE IF NOT EXISTS whimbrel_source.lane (
+const sourceBook = `CREATE TABLE IF NOT EXISTS whimbrel_source.lane (
 		table_no integer NOT NULL, lane integer NOT NULL, number bigint NOT NULL, PRIMARY KEY (table_no, lane))`
 
-const ownerTable = `CREATE SCHEMA IF NOT EXISTS whimbrel_source;
-	CREATE TABLE IF NOT EXISTS whimbrel_source.owner (sole boolean PRIMARY KEY DEFAULT true CHECK (sole), run text NOT NULL)`
+const ownerTable = `CREATE TABLE IF NOT EXISTS whimbrel_source.owner (sole boolean PRIMARY KEY DEFAULT true CHECK (sole), run text NOT NULL)`
 
 // own writes this run down as the source's, or fails where another run's is there. The transaction holds lock 0 of our class.
 func (db *database) own(ctx context.Context, s *session) error {
@@ -65,7 +63,7 @@ func (db *database) own(ctx context.Context, s *session) error {
 	case run != "":
 		return fmt.Errorf("the source is being moved by run %s; finish or reset that move first", run)
 	}
-	if err := s.exec(ctx, ownerTable); err != nil {
+	if err := s.exec(ctx, ourSchema(sourceSchema)+ownerTable); err != nil {
 		return err
 	}
 	_, err = s.query(ctx, "INSERT INTO whimbrel_source.owner (run) VALUES ($1)", db.options.Run)
@@ -89,7 +87,7 @@ func (c capturer) install(ctx context.Context, s *session, t *schema.Table, sh s
 	if err := c.db.own(ctx, s); err != nil {
 		return err
 	}
-	if err := s.exec(ctx, sourceBook); err != nil {
+	if err := s.exec(ctx, ourSchema(sourceSchema)+sourceBook); err != nil {
 		return err
 	}
 	target := c.db.dialect().table(t.Name)

@@ -16,8 +16,7 @@ import (
 // are stopped one by one.
 type gate struct{ db *database }
 
-const shutFunction = `CREATE SCHEMA IF NOT EXISTS whimbrel_source;
-	CREATE OR REPLACE FUNCTION whimbrel_source.shut() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
+const shutFunction = `CREATE OR REPLACE FUNCTION whimbrel_source.shut() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
 	'BEGIN RAISE EXCEPTION ''this database is being moved to another server and takes no more writes (table %.%)'', TG_TABLE_SCHEMA, TG_TABLE_NAME
 		USING ERRCODE = ''25006'', HINT = ''The operator of the move opens it again, or tells where its data are now.''; END'`
 
@@ -59,7 +58,7 @@ func (g gate) begin(ctx context.Context, s *session) error {
 	if err := g.db.own(ctx, s); err != nil {
 		return err
 	}
-	if err := s.exec(ctx, shutFunction); err != nil {
+	if err := s.exec(ctx, ourSchema(sourceSchema)+shutFunction); err != nil {
 		return err
 	}
 	return s.commit(ctx)

@@ -26,8 +26,7 @@ func (g guard) Shut(ctx context.Context, t *schema.Table) error {
 		RAISE EXCEPTION 'table %.% is being filled by a move and takes no other writes', TG_TABLE_SCHEMA, TG_TABLE_NAME
 			USING ERRCODE = '25006', HINT = 'It opens when the move says so.';
 		END IF; RETURN NULL; END`
-	function := `CREATE SCHEMA IF NOT EXISTS whimbrel_target;
-		CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	function := ourSchema(targetSchema) + `CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 		AS ` + literal(body) + ";"
 	sql := "BEGIN; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", -1);" + function +
 		g.trigger(t) + "COMMIT"

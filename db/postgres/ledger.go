@@ -43,7 +43,7 @@ func (g ledger) Prepare(ctx context.Context, run string) error {
 	if err := l.exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock("+itoa(lockClass)+", 0);"); err != nil {
 		return fmt.Errorf("prepare the ledger: %w", err)
 	}
-	if err := l.exec(ctx, ledgerDDL); err != nil {
+	if err := l.exec(ctx, ourSchema(targetSchema)+ledgerDDL); err != nil {
 		return fmt.Errorf("prepare the ledger: %w", err)
 	}
 	const own = `INSERT INTO whimbrel_target.epoch (run, epoch) VALUES ($1, 0) ON CONFLICT (sole) DO NOTHING`
@@ -244,6 +244,16 @@ func (s *session) runOf(ctx context.Context, table string) (string, error) {
 		return "", err
 	}
 	return string(r.Rows[0][0]), nil
+}
+
+// ourSchema plans one of our schemas. One that is there and is somebody else's is refused: whoever owns it can put triggers on our
+// tables in it, which would run with our rights.
+func ourSchema(name string) string {
+	body := "DECLARE theirs name; BEGIN SELECT nspowner::regrole INTO theirs FROM pg_namespace WHERE nspname = " + literal(name) +
+		" AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user); IF theirs IS NOT NULL THEN RAISE EXCEPTION " +
+		"'the schema % belongs to the role %, who could change what we do in it: drop it, or give it to the role of the move', " +
+		literal(name) + ", theirs USING ERRCODE = '42501'; END IF; END"
+	return "CREATE SCHEMA IF NOT EXISTS " + name + "; DO " + literal(body) + ";"
 }
 
 // dropSchema drops one of our schemas if nothing is left in it.

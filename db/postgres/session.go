@@ -134,8 +134,10 @@ func (db *database) connect(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
+// prepare makes a session ours. Until it has set the search path, names are the database owner's to choose: they are written in
+// full, and nothing but an own function of the server is called.
 func (s *session) prepare(ctx context.Context, o driver.Options) error {
-	r, err := s.query(ctx, "SELECT coalesce(current_schema(), 'public')")
+	r, err := s.query(ctx, "SELECT coalesce(pg_catalog.current_schema(), 'public')")
 	if err != nil {
 		return err
 	}

@@ -52,10 +52,6 @@ var rules = []rule{
 		"The database's encoding is not UTF8, so that not every text can be kept.", "Create the target database with ENCODING 'UTF8'.",
 	},
 	{
-		"schema-right", "", driver.Forbidden, "NOT has_database_privilege(current_database(), 'CREATE') AND to_regnamespace('whimbrel_' || %s) IS NULL",
-		"The role may not create the schema that Whimbrel's own tables need.", "GRANT CREATE ON DATABASE to the role for the time of the move.",
-	},
-	{
 		"plpgsql", "", driver.Forbidden, "NOT EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql')",
 		"The language plpgsql is missing, which every trigger of ours needs.", "CREATE EXTENSION plpgsql.",
 	},
@@ -77,24 +73,13 @@ func (db *database) Settings(ctx context.Context) ([]driver.Notice, error) {
 		if r.side != "" && r.side != db.options.Side {
 			continue
 		}
-		ask := r.ask
-		if r.name == "schema-right" {
-			ask = fmt.Sprintf(ask, literal(string(db.options.Side)))
-		}
-		got, err := l.query(ctx, "SELECT "+ask)
+		got, err := l.query(ctx, "SELECT "+r.ask)
 		if err != nil {
 			return nil, fmt.Errorf("ask the server about %s: %w", r.name, err)
 		}
 		if yes(got.Rows[0][0]) {
 			all = append(all, driver.Notice{Rule: r.name, Level: r.level, Message: r.message, Do: r.do})
 		}
-	}
-	if db.options.Side == driver.Target && !db.silent {
-		all = append(all, driver.Notice{
-			Rule: "replication-role", Level: driver.Note,
-			Message: "The role may not set session_replication_role: triggers that stand on the target's tables would fire while rows are written.",
-			Do:      "From PostgreSQL 15 on, GRANT SET ON PARAMETER session_replication_role; else keep the tables free of triggers until the target opens.",
-		})
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/schema"
 )
 
@@ -13,6 +14,9 @@ import (
 // for several tables in the same words is one line with their number.
 func Text(findings []Finding) string {
 	findings = Sort(slices.Clone(findings))
+	for i := range findings {
+		findings[i] = findings[i].plain()
+	}
 	var b strings.Builder
 	for _, part := range [...]struct {
 		level driver.Level
@@ -34,6 +38,15 @@ func Text(findings []Finding) string {
 		writeFolds(&b, fold(some))
 	}
 	return b.String()
+}
+
+// plain is the finding with every text in one line, whatever names it holds.
+func (f Finding) plain() Finding {
+	f.Table = schema.Name{Schema: plain.Line(f.Table.Schema), Name: plain.Line(f.Table.Name)}
+	for _, s := range []*string{&f.Column, &f.Object, &f.Message, &f.Detail, &f.Do} {
+		*s = plain.Line(*s)
+	}
+	return f
 }
 
 // folded is a set of findings that say the same of several places.

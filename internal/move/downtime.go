@@ -9,6 +9,7 @@ import (
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -20,7 +21,7 @@ func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 		if p.stage == Stopped {
 			return "", fmt.Errorf("%s is stopped: %w", t.name, p.err)
 		}
-		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", t.name, p.rows, p.backlog)
+		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", plain.Line(t.name), p.rows, p.backlog)
 	}
 	if f := m.forecast(ctx); f != nil {
 		fmt.Fprintf(&text, "The downtime would take about %.0f seconds: %s", f.DowntimeSeconds, f.Why)
@@ -223,7 +224,7 @@ func (m *Move) tellOpen(ctx context.Context) (string, error) {
 	if len(bad) == 0 {
 		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables())), nil
 	}
-	return "These tables are not proven equal: " + strings.Join(bad, "; ") +
+	return "These tables are not proven equal: " + plain.Line(strings.Join(bad, "; ")) +
 		". Where rows differ, whimbrel verify --repair mends them. The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
 }
 

@@ -187,7 +187,8 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 			})
 		}
 	}
-	return p, found, nil
+	rights, err := m.rights(ctx, e, p)
+	return p, append(found, rights...), err
 }
 
 // cascadesFromOutside finds foreign keys through which a table that does not move changes rows of one that does: its own

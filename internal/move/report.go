@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -118,7 +119,7 @@ func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, run %s: %s\n", r.Procedure, r.Run, r.State)
 	if r.Source != "" || r.Target != "" {
-		fmt.Fprintf(&b, "%s → %s\n", r.Source, r.Target)
+		fmt.Fprintf(&b, "%s → %s\n", plain.Line(r.Source), plain.Line(r.Target))
 	}
 	if !r.Started.IsZero() {
 		fmt.Fprintf(&b, "began %s, took %s", r.Started.Local().Format(time.DateTime), Span(r.Seconds))
@@ -128,7 +129,7 @@ func (r Report) WriteText(w io.Writer) error {
 		b.WriteString("\n")
 	}
 	if r.Error != "" {
-		fmt.Fprintf(&b, "failed: %s\n", r.Error)
+		fmt.Fprintf(&b, "failed: %s\n", plain.Lines(r.Error))
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "\nstep\tstate\ttime\n")
@@ -159,7 +160,7 @@ func (r Report) WriteTables(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "table\tclass\trows\tsize\tload\tcaptured\treplayed\tproven by\tverdict\n")
 	for _, x := range r.Tables {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Name, x.Class, Figure(x.Rows), Size(x.Bytes), Span(x.LoadSeconds),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain.Line(x.Name), x.Class, Figure(x.Rows), Size(x.Bytes), Span(x.LoadSeconds),
 			Figure(x.Captured), Figure(x.Replayed), x.VerifyLevel, x.Verdict)
 	}
 	return t.Flush()
@@ -169,7 +170,7 @@ func (r Report) WriteTables(w io.Writer) error {
 func (r Report) writeFindings(b *strings.Builder) {
 	for _, x := range r.Tables {
 		if x.Error != "" {
-			fmt.Fprintf(b, "\n%s is stopped: %s\n", x.Name, x.Error)
+			fmt.Fprintf(b, "\n%s is stopped: %s\n", plain.Line(x.Name), plain.Lines(x.Error))
 		}
 		if len(x.Keys) > 0 {
 			more := ""
@@ -180,13 +181,13 @@ func (r Report) writeFindings(b *strings.Builder) {
 			if x.Verdict == Equal {
 				differs = "was mended at"
 			}
-			fmt.Fprintf(b, "\n%s %s: %s%s\n", x.Name, differs, strings.Join(x.Keys, ", "), more)
+			fmt.Fprintf(b, "\n%s %s: %s%s\n", plain.Line(x.Name), differs, plain.Line(strings.Join(x.Keys, ", ")), more)
 		}
 		if x.Mended > 0 {
-			fmt.Fprintf(b, "\n%s: %d rows differed and were mended\n", x.Name, x.Mended)
+			fmt.Fprintf(b, "\n%s: %d rows differed and were mended\n", plain.Line(x.Name), x.Mended)
 		}
 		if x.Why != "" {
-			fmt.Fprintf(b, "  %s\n", x.Why)
+			fmt.Fprintf(b, "  %s\n", plain.Line(x.Why))
 		}
 	}
 	if len(r.Findings) > 0 {
@@ -197,13 +198,13 @@ func (r Report) writeFindings(b *strings.Builder) {
 		if f.Column != "" {
 			place += "." + f.Column
 		}
-		b.WriteString("  " + strings.Join(slices.DeleteFunc([]string{"[" + f.Level + "]", place, f.Object, f.Message, f.Detail}, empty), " ") + "\n")
+		b.WriteString("  " + plain.Line(strings.Join(slices.DeleteFunc([]string{"[" + f.Level + "]", place, f.Object, f.Message, f.Detail}, empty), " ")) + "\n")
 		if f.Do != "" {
-			b.WriteString("      " + f.Do + "\n")
+			b.WriteString("      " + plain.Line(f.Do) + "\n")
 		}
 	}
 	for _, c := range r.Consents {
-		fmt.Fprintf(b, "\n%s was answered at %s: %s\n", c.Step, c.At.Local().Format(time.DateTime), c.Answer)
+		fmt.Fprintf(b, "\n%s was answered at %s: %s\n", c.Step, c.At.Local().Format(time.DateTime), plain.Line(c.Answer))
 	}
 }
 

@@ -1,5 +1,4 @@
 -- The book at the target: the epoch that may write, the loaded ranges, the lanes, and the lists of keys.
-CREATE SCHEMA IF NOT EXISTS whimbrel_target;
 CREATE TABLE IF NOT EXISTS whimbrel_target.epoch (
 	sole boolean PRIMARY KEY DEFAULT true CHECK (sole), run text NOT NULL, epoch bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS whimbrel_target.range (

@@ -1,0 +1,185 @@
+package postgres
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/testserver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// role makes a role that can log in, and returns its name and its URL of a database.
+func role(t *testing.T, admin *user, what string) (name, address string) {
+	t.Helper()
+	u, err := url.Parse(admin.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = what + "_" + strings.TrimPrefix(u.Path, "/")
+	admin.do("CREATE ROLE " + name + " LOGIN PASSWORD '" + testserver.Password + "'")
+	u.User = url.UserPassword(name, testserver.Password)
+	return name, u.String()
+}
+
+// TestEachMissingRightIsNamed: of each right that a side needs, its absence is seen, alone, and mended by the statement that is
+// named with it.
+func TestEachMissingRightIsNamed(t *testing.T) {
+	for _, side := range []driver.Side{driver.Source, driver.Target} {
+		t.Run(string(side), func(t *testing.T) {
+			admin := login(t, testserver.Postgres(t))
+			owner, _ := role(t, admin, "owner_"+string(side))
+			name, address := role(t, admin, "mover_"+string(side))
+			database := strings.TrimPrefix(mustParse(t, address).Path, "/")
+			admin.do("CREATE SCHEMA back; CREATE TABLE back.a (id bigserial PRIMARY KEY); ALTER TABLE back.a OWNER TO " + owner +
+				"; REVOKE ALL ON DATABASE " + database + " FROM PUBLIC; GRANT CONNECT ON DATABASE " + database + " TO " + name)
+			db := open(t, address, side)
+			a := &schema.Table{Name: schema.Name{Schema: "back", Name: "a"}, Number: 1}
+			scope := driver.Scope{Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a}}
+			needed := func() []driver.Right {
+				all, err := db.Rights.Needed(t.Context(), scope)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return all
+			}
+			for _, r := range needed() {
+				if r.Rule != "right-connect" && !r.Lacks {
+					t.Errorf("the role has %s before it was granted", r.Rule)
+				}
+				admin.do(r.Grant)
+			}
+			if side == driver.Target { // what a session may set is seen when it begins
+				_ = db.Close()
+				db = open(t, address, side)
+			}
+			for _, r := range needed() {
+				if r.Lacks {
+					t.Errorf("%s is granted and lacks: %s", r.Rule, r.Grant)
+				}
+			}
+			for _, r := range needed() {
+				if r.Rule == "replication-role" || r.Rule == "right-connect" {
+					continue
+				}
+				admin.do(strings.Replace(strings.Replace(r.Grant, "GRANT ", "REVOKE ", 1), " TO ", " FROM ", 1))
+				for _, now := range needed() {
+					if now.Lacks != (now.Rule == r.Rule) {
+						t.Errorf("without %s: %s lacks %t", r.Rule, now.Rule, now.Lacks)
+					}
+				}
+				admin.do(r.Grant)
+			}
+		})
+	}
+}
+
+func mustParse(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestSurplusRightsAreNoted: a superuser, and a role that may do what no move does; not one that has what it needs.
+func TestSurplusRightsAreNoted(t *testing.T) {
+	admin := login(t, testserver.Postgres(t))
+	name, address := role(t, admin, "mover")
+	db := open(t, address, driver.Source)
+	surplus := func(db *driver.Database) string {
+		notes, err := db.Rights.Surplus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, n := range notes {
+			if n.Level != driver.Note || n.Rule != "surplus-right" {
+				t.Errorf("%+v", n)
+			}
+			text += n.Message + " " + n.Do + "\n"
+		}
+		return text
+	}
+	if got := surplus(db); got != "" {
+		t.Errorf("of a plain role: %s", got)
+	}
+	if got := surplus(open(t, admin.address, driver.Source)); !strings.Contains(got, "is a superuser") {
+		t.Errorf("of a superuser: %q", got)
+	}
+	admin.do("ALTER ROLE " + name + " CREATEROLE; GRANT pg_execute_server_program TO " + name)
+	if got := surplus(db); !strings.Contains(got, "may make roles") || !strings.Contains(got, "REVOKE pg_execute_server_program") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAHostileSearchPathChangesNothing: the database's owner and the application put functions, operators and tables of the names
+// that ours use in front of the server's own.
+func TestAHostileSearchPathChangesNothing(t *testing.T) {
+	admin := login(t, testserver.Postgres(t))
+	name, address := role(t, admin, "shop")
+	database := strings.TrimPrefix(mustParse(t, address).Path, "/")
+	admin.do(`CREATE TABLE stolen (who text); GRANT ALL ON stolen TO PUBLIC; CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+		CREATE FUNCTION evil.steal() RETURNS void LANGUAGE sql AS 'INSERT INTO public.stolen VALUES (current_user)';
+		CREATE FUNCTION evil.current_schema() RETURNS name LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''evil''::name';
+		CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''2000-01-01''::timestamptz';
+		CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''test-1''';
+		CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''read committed''';
+		CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+		CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
+		ALTER DATABASE ` + database + ` SET search_path = public, evil, pg_catalog;
+		CREATE TABLE public.a (id bigserial PRIMARY KEY, v text); GRANT ALL ON public.a, public.a_id_seq TO ` + name)
+	source := open(t, admin.address, driver.Source)
+	table, shape := captured(t, source, "a")
+	shop := login(t, address)
+	shop.do(`SET search_path = evil, pg_temp, pg_catalog, public; CREATE TEMP TABLE record_1 (noted timestamptz, k1 bigint); CREATE TEMP TABLE whimbrel_new (id bigint);
+		CREATE TEMP TABLE lane (table_no integer); INSERT INTO public.a (v) VALUES ('x'); UPDATE public.a SET id = 7; DELETE FROM public.a`)
+	if got, _ := taken(t, source, table, shape); got != "1;7" {
+		t.Errorf("noted %q", got)
+	}
+	if err := source.Gate.Shut(t.Context(), []*schema.Table{table}, patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := shop.try("INSERT INTO public.a (v) VALUES ('y')"); err == nil {
+		t.Error("the gate let a write through")
+	}
+	if err := shop.try("SELECT whimbrel_source.note_1_new_rows()"); err == nil {
+		t.Error("the application may call our function")
+	}
+	if err := source.Gate.Reopen(t.Context(), []*schema.Table{table}); err != nil {
+		t.Fatal(err)
+	}
+	if got := admin.ask("SELECT who FROM public.stolen"); got != "" {
+		t.Errorf("functions of the search path ran as %s", got)
+	}
+}
+
+// TestASchemaOfSomebodyElsesIsRefused: its owner could put triggers on our tables, which would run with our rights.
+func TestASchemaOfSomebodyElsesIsRefused(t *testing.T) {
+	for _, side := range []driver.Side{driver.Source, driver.Target} {
+		admin := login(t, testserver.Postgres(t))
+		name, address := role(t, admin, "thief_"+string(side))
+		admin.do("GRANT CREATE ON DATABASE " + strings.TrimPrefix(mustParse(t, address).Path, "/") + " TO " + name + "; CREATE TABLE a (id integer PRIMARY KEY)")
+		login(t, address).do("CREATE SCHEMA whimbrel_" + string(side))
+		db := open(t, admin.address, side)
+		a := tableOf(t, db, "a")
+		tries := map[string]func() error{
+			"capture": func() error { return db.Capturer.Install(t.Context(), a, shapeOf(a), patience) },
+			"gate":    func() error { return db.Gate.Shut(t.Context(), []*schema.Table{a}, patience) },
+		}
+		if side == driver.Target {
+			tries = map[string]func() error{
+				"ledger": func() error { return db.Ledger.Prepare(t.Context(), "test-1") },
+				"guard":  func() error { return db.Guard.Shut(t.Context(), a) },
+				"guards": func() error { return db.Many.ShutAll(t.Context(), []*schema.Table{a}) },
+			}
+		}
+		for what, do := range tries {
+			if err := do(); class(err) != driver.Refused || !strings.Contains(err.Error(), "belongs to the role "+name) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package plain
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestWhatMovesTheCursorIsWritten(t *testing.T) {
+	for _, c := range []struct{ in, text, line string }{
+		{"order", "order", "order"},
+		{"naïve 日本 🦜", "naïve 日本 🦜", "naïve 日本 🦜"},
+		{"a\nwhimbrel: done", "a\nwhimbrel: done", `a\nwhimbrel: done`},
+		{"a\tb", "a\tb", `a\tb`},
+		{"\x1b[2J\rgone", `\u001b[2J\u000dgone`, `\u001b[2J\u000dgone`},
+		{"\u009b31m", `\u009b31m`, `\u009b31m`},
+		{"evil\u202ecod.exe", `evil\u202ecod.exe`, `evil\u202ecod.exe`},
+		{"zero\u200bwidth", `zero\u200bwidth`, `zero\u200bwidth`},
+		{"line\u2028end", `line\u2028end`, `line\u2028end`},
+		{"tag\U000e0041", `tag\udb40\udc41`, `tag\udb40\udc41`},
+		{"no text \xff\xc0", `no text \xff\xc0`, `no text \xff\xc0`},
+		{"\x7f\x00", `\u007f\u0000`, `\u007f\u0000`},
+	} {
+		if got := Text(c.in); got != c.text {
+			t.Errorf("Text(%q) = %q, not %q", c.in, got, c.text)
+		}
+		if got := Line(c.in); got != c.line {
+			t.Errorf("Line(%q) = %q, not %q", c.in, got, c.line)
+		}
+		var b bytes.Buffer
+		if n, err := (Writer{&b}).Write([]byte(c.in)); n != len(c.in) || err != nil || b.String() != c.text {
+			t.Errorf("Write(%q) wrote %q, %d, %v", c.in, b.String(), n, err)
+		}
+	}
+	if got := Lines("a\nwhimbrel: b"); got != "a\n    whimbrel: b" {
+		t.Errorf("Lines: %q", got)
+	}
+}
+
+// FuzzText: nothing that moves the cursor comes through, what is ordinary stays, and JSON stays JSON of the same meaning.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "plain", "a\x1b[31mb\r\n", "\u202e", "\xff\xfe", "\U000e0041", `"\n`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Text(s)
+		for _, r := range got {
+			if !ordinary(r) {
+				t.Fatalf("%q lets %U through", s, r)
+			}
+		}
+		if Text(got) != got || strings.ContainsAny(Line(s), "\n\t\r") {
+			t.Fatalf("%q", s)
+		}
+		if !utf8.ValidString(s) {
+			return
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back string
+		if err := json.Unmarshal([]byte(Text(string(text))), &back); err != nil || back != s {
+			t.Fatalf("%q became %q, %v", s, back, err)
+		}
+	})
+}
