@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel/whimbrel/internal/move"
+	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/verify"
 )
 
@@ -70,9 +71,10 @@ func (p *program) checkCertificate(file, key string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
+	value := func(name string) string { return plain.Line(checked.Value(name)) }
 	fmt.Fprintf(p.out, "%s holds: %s of %s is %s to %s of %s, proven by %s at %s in move %s\nsigned with the key %x: compare it with the report's\n",
-		file, checked.Value("source-table"), checked.Value("source-database"), checked.Value("verdict"), checked.Value("target-table"),
-		checked.Value("target-database"), checked.Value("level"), checked.Value("at"), checked.Value("move"), []byte(public))
+		file, value("source-table"), value("source-database"), value("verdict"), value("target-table"),
+		value("target-database"), value("level"), value("at"), value("move"), []byte(public))
 	if checked.Value("verdict") != string(move.Equal) {
 		return fmt.Errorf("%s says that the table is %s", file, checked.Value("verdict"))
 	}

@@ -196,11 +196,11 @@ func (p *program) verdicts(tables []move.TableReport) error {
 	}
 	for _, t := range tables {
 		if t.Mended > 0 {
-			fmt.Fprintf(p.out, "%s: %d rows differed and were mended: %s\n", t.Name, t.Mended, t.Why)
+			fmt.Fprintf(p.out, "%s: %d rows differed and were mended: %s\n", plain.Line(t.Name), t.Mended, plain.Line(t.Why))
 		}
 		for _, key := range t.Keys {
 			if t.Verdict == move.Different {
-				fmt.Fprintf(p.out, "%s differs at %s: %s\n", t.Name, key, t.Why)
+				fmt.Fprintf(p.out, "%s differs at %s: %s\n", plain.Line(t.Name), plain.Line(key), plain.Line(t.Why))
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func (p *program) hold(ctx context.Context, say said) (*opened, error) {
 		return nil, err
 	}
 	o := &opened{state: s}
-	o.log, err = os.OpenFile(filepath.Join(p.folder(), logName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	o.log, err = state.OpenFile(p.folder(), logName, os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the log: %w", err), o.Close())
 	}
@@ -107,6 +107,9 @@ func (p *program) see(ctx context.Context, do func(console.Move) error) error {
 			return err
 		}
 		return errors.New("this move has not begun; whimbrel run begins it")
+	}
+	if err := state.Ours(p.folder()); err != nil {
+		return err
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		client, err := console.Dial(p.folder())

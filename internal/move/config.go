@@ -118,7 +118,11 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 	if err != nil {
 		return nil, &ConfigError{File: path, Message: err.Error()}
 	}
-	r := reading{file: path}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, &ConfigError{File: path, Message: "it can not be read: " + cause(err)}
+	}
+	r := reading{file: path, mode: info.Mode().Perm()}
 	c := &Config{
 		Procedure: DowntimeOptimized().Name,
 		Sessions:  Sessions{Source: 4, Target: 4},
@@ -137,7 +141,8 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 // reading is one configuration on its way in.
 type reading struct {
 	file string
-	body ast.Node // of the document; nil for an empty one
+	mode fs.FileMode // who may read the file
+	body ast.Node    // of the document; nil for an empty one
 }
 
 // decode reads the text strictly.
@@ -270,6 +275,9 @@ func (r *reading) complete(c *Config, environment func(string) (string, bool)) e
 		name string
 		side *Side
 	}{{"source", &c.Source}, {"target", &c.Target}} {
+		if r.mode&0o077 != 0 && reveals(s.side.URL.Reveal()) {
+			return r.wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", s.name, "url")
+		}
 		full, missing := expand(s.side.URL.Reveal(), environment)
 		if missing != "" {
 			return r.wrong(unset(missing), s.name, "url")
@@ -308,12 +316,42 @@ func (r *reading) list(c *Config) error {
 		}
 		return nil
 	}
-	text, err := os.ReadFile(under(c.Dir, c.Tables.List))
+	text, err := within(c.Dir, c.Tables.List)
 	if err != nil {
 		return r.wrong(fmt.Sprintf("the table list %s can not be read: %s", c.Tables.List, cause(err)), "tables", "list")
 	}
 	c.Listed, err = readList(c.Tables.List, text)
 	return err
+}
+
+// longestList bounds a table list.
+const longestList = 16 << 20
+
+// within reads an ordinary file of a folder, or of one in it: not what a path or a link outside of it names, because what is
+// wrong with a list is said in its own words, and a list may come from a stranger.
+func within(dir, path string) ([]byte, error) {
+	folder, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	if filepath.IsAbs(path) {
+		if path, err = filepath.Rel(dir, path); err != nil {
+			return nil, err
+		}
+	}
+	info, err := folder.Stat(path)
+	switch {
+	case err != nil && strings.Contains(cause(err), "escapes"):
+		return nil, errors.New("it lies outside of the configuration's folder; put it beside the configuration")
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not an ordinary file")
+	case info.Size() > longestList:
+		return nil, fmt.Errorf("it is larger than %d MiB", longestList>>20)
+	}
+	return folder.ReadFile(path)
 }
 
 // readList reads a table list and refuses a name that is there twice.

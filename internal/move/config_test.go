@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -272,5 +273,69 @@ func TestAMaskedURLShowsNoPassword(t *testing.T) {
 	}
 	if !bytes.Contains([]byte(u.String()), []byte("secret")) {
 		t.Error("the URL itself was changed")
+	}
+}
+
+// TestTableListsStayInTheirFolder: what a path or a link outside of the configuration's folder names is not read, and nothing of it
+// is said.
+func TestTableListsStayInTheirFolder(t *testing.T) {
+	const secret = "root-k4nary"
+	elsewhere := filepath.Join(t.TempDir(), "shadow")
+	if err := os.WriteFile(elsewhere, []byte(secret+"\n"+secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range []string{elsewhere, "../" + filepath.Base(filepath.Dir(elsewhere)) + "/shadow", "link", "folder", "dir/../../shadow", "pipe", "huge"} {
+		path := writeConfig(t, twoSides+"tables: {list: "+quoteYAML(list)+"}\n", map[string]string{})
+		if err := errors.Join(os.Symlink(elsewhere, "link"), os.Symlink(filepath.Dir(elsewhere), "dir"), os.Mkdir("folder", 0o700), syscall.Mkfifo("pipe", 0o600),
+			os.WriteFile("huge", nil, 0o600), os.Truncate("huge", longestList+1)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path, testSchemes, testEnvironment)
+		var wrong *ConfigError
+		if !errors.As(err, &wrong) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+	for _, list := range []string{"lists/uptime.txt", "./lists/../lists/uptime.txt", "inside"} {
+		path := writeConfig(t, twoSides+"tables: {list: "+quoteYAML(list)+"}\n", map[string]string{})
+		if err := errors.Join(os.Mkdir("lists", 0o700), os.WriteFile("lists/uptime.txt", []byte("orders\n"), 0o600), os.Symlink("lists/uptime.txt", "inside")); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Load(path, testSchemes, testEnvironment); err != nil || len(c.Listed) != 1 {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
+func quoteYAML(s string) string { b, _ := json.Marshal(s); return string(b) }
+
+// TestAPasswordThatOthersCanReadIsRefused, and one that only the environment knows is not.
+func TestAPasswordThatOthersCanReadIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		url     string
+		refused bool
+	}{
+		{"postgres://a:secret@b/c", true},
+		{"postgres://a@b/c?password=secret", true},
+		{"postgres://a@b/c?x=1&Password=secret", true},
+		{"postgres://a:${SOURCE_PASSWORD}@b/c", false},
+		{"postgres://a@b/c?password=${SOURCE_PASSWORD}", false},
+		{"postgres://a@b/c", false},
+		{"postgres://a:${EMPTY}secret@b/c", true},
+		{"sqlite:a:b@c", false},
+	} {
+		path := writeConfig(t, "source: {url: "+quoteYAML(c.url)+"}\ntarget: {url: \"sqlite:x.db\"}\n", map[string]string{})
+		for _, mode := range []os.FileMode{0o600, 0o640, 0o604} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(path, testSchemes, testEnvironment)
+			if refused := err != nil && strings.Contains(err.Error(), "others than its owner can read"); refused != (c.refused && mode != 0o600) {
+				t.Errorf("%s in a file of mode %o: %v", c.url, mode, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the password is in %v", err)
+			}
+		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/whimbrel/whimbrel/internal/check"
@@ -220,9 +218,8 @@ func (m *Move) writeReport(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	path := filepath.Join(m.state.Dir(), "report.json")
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
+	if err := m.state.WriteFile("report.json", append(text, '\n')); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	return os.Rename(path+".new", path)
+	return nil
 }

@@ -248,6 +248,26 @@ func expand(text string, environment func(string) (string, bool)) (full, missing
 	return b.String(), ""
 }
 
+// reveals reports whether a URL as it is written holds a password, and not only the name of a variable.
+func reveals(text string) bool {
+	password := func(s string) bool { return s != "" && !(strings.HasPrefix(s, "${") && strings.HasSuffix(s, "}")) }
+	if end := userinfo(text); end > 0 {
+		_, after, _ := strings.Cut(text[:end], "://")
+		_, secret, _ := strings.Cut(after, ":")
+		if password(secret) {
+			return true
+		}
+	}
+	_, query, _ := strings.Cut(text, "?")
+	for word := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(word, "=")
+		if strings.EqualFold(name, "password") && password(value) {
+			return true
+		}
+	}
+	return false
+}
+
 // userinfo returns where the user and password of a URL end, 0 when it has none.
 func userinfo(text string) int {
 	slashes := strings.Index(text, "://")

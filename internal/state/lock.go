@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,8 +26,9 @@ func (e *HeldError) Error() string {
 
 // take locks the file and writes our process into it. The system gives the lock back when we end, however we end, so a
 // file that is left behind means nothing.
-func take(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func take(dir string) (*os.File, error) {
+	path := filepath.Join(dir, LockFile)
+	f, err := OpenFile(dir, LockFile, os.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}

@@ -60,10 +60,10 @@ type State struct {
 // Where another process holds the lock the error is a *HeldError. A file that is not a state, or is one that this program
 // can not read, is an error that says so, and is left as it is.
 func Open(dir string) (*State, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state's folder: %w", err)
+	if err := Folder(dir); err != nil {
+		return nil, err
 	}
-	lock, err := take(filepath.Join(dir, LockFile))
+	lock, err := take(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -128,27 +128,14 @@ func (s *State) open() error {
 
 func (s *State) connect() error {
 	path := filepath.Join(s.dir, File)
-	if err := private(path); err != nil {
-		return err
+	if err := s.own(); err != nil {
+		return fmt.Errorf("open the state: %w", err)
 	}
-	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_NOFOLLOW)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.db = db
-	return nil
-}
-
-// private makes a state's file, if it is not there, and lets nobody but its owner read it: it holds the run's key. SQLite gives
-// the files beside it the same rights.
-func private(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
-	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
-		return fmt.Errorf("keep %s from others: %w", path, err)
-	}
 	return nil
 }
 
@@ -157,14 +144,16 @@ func (s *State) prepare(fresh freshness) error {
 	if err := s.db.Exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY`); err != nil {
 		return fmt.Errorf("set up %s: %w", File, err)
 	}
-	if !fresh {
-		return nil
+	if fresh {
+		err := s.write(func() error {
+			return s.db.Exec(schema + fmt.Sprintf(`PRAGMA application_id=%d; PRAGMA user_version=%d`, application, version))
+		})
+		if err != nil {
+			return fmt.Errorf("make the tables of %s: %w", File, err)
+		}
 	}
-	err := s.write(func() error {
-		return s.db.Exec(schema + fmt.Sprintf(`PRAGMA application_id=%d; PRAGMA user_version=%d`, application, version))
-	})
-	if err != nil {
-		return fmt.Errorf("make the tables of %s: %w", File, err)
+	if err := s.cover(); err != nil {
+		return fmt.Errorf("close %s to others: %w", File, err)
 	}
 	return nil
 }
