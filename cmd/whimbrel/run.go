@@ -110,8 +110,11 @@ func (p *program) end(ctx context.Context, m *move.Move, outcome procedure.Outco
 		return errors.New("stopped from outside; whimbrel run goes on")
 	}
 	var step *procedure.StepError
-	if errors.As(failed, &step) {
-		fmt.Fprintf(p.err, "whimbrel: %s failed; once the reason is mended, whimbrel run or whimbrel repeat %s goes on\n", step.Step, step.Step)
+	switch {
+	case errors.As(failed, &step):
+		fmt.Fprintf(p.err, "whimbrel: %s failed; %s, then whimbrel run or whimbrel repeat %s goes on\n", step.Step, m.Advice(failed), step.Step)
+	case failed != nil:
+		fmt.Fprintf(p.err, "whimbrel: the run has stopped; %s, then whimbrel run goes on\n", m.Advice(failed))
 	}
 	return failed
 }

@@ -191,7 +191,10 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 		}
 		sql := "CREATE TRIGGER " + home + "." + quote(want.name) + " " + want.when + " " + want.event + " ON " + d.dialect.name(t.Name) +
 			" FOR EACH ROW " + want.body
-		if err := s.run(ctx, sql); err != nil {
+		if err := s.run(ctx, sql); classes[number(err)] == driver.Exists && err != nil {
+			// An earlier attempt, whose session was lost, has come through meanwhile: what it made is looked at by the next call.
+			return &waitError{fmt.Sprintf("trigger %s was just made by an earlier attempt", want.name)}
+		} else if err != nil {
 			return err
 		}
 	}

@@ -59,6 +59,7 @@ type plan struct {
 	uptime         []string
 	skip           []string
 	extra          string // more lines of the configuration
+	dir            string // the move's folder; empty for a temporary one
 }
 
 // newMove writes a move's configuration. The password is not in it.
@@ -68,7 +69,10 @@ func newMove(t *testing.T, p plan) *move {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &move{t: t, dir: t.TempDir(), program: program}
+	if p.dir == "" {
+		p.dir = t.TempDir()
+	}
+	m := &move{t: t, dir: p.dir, program: program}
 	if p.procedure == "" {
 		p.procedure = "downtime-optimized"
 	}

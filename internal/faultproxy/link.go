@@ -17,7 +17,7 @@ type link struct {
 	wire           wire
 	ended          atomic.Bool
 	once           sync.Once
-	fate           func() // what is done with both connections when nothing is carried any more; nil: they have ended by themselves
+	fate           func()                // what is done with both connections when nothing is carried any more; nil: they have ended by themselves
 	lose           atomic.Pointer[fault] // the server's next word is lost
 	answered       bool                  // the server's answer to the COMMIT of lose has come
 	join           atomic.Bool

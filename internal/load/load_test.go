@@ -143,6 +143,30 @@ func TestACommitWhoseAnswerIsLostIsFoundInTheLedger(t *testing.T) {
 	}
 }
 
+// The ledger says that the range is in, and can not be asked how many rows it has: nothing is known, and the call may be made again.
+func TestALedgerThatCanNotBeAskedIsAskedAgain(t *testing.T) {
+	w := newTwins(t)
+	table := w.table(t, 1, 30)
+	task := load.Task{From: table.From, To: table.To, Range: table.Ranges[0], Epoch: w.epoch}
+	_, err := load.Range(t.Context(), task)
+	check(t, err)
+	w.target.Fault = func(op string) error {
+		if op == "before Ledger.Ranges" {
+			return memory.Fail(driver.Lost, op)
+		}
+		return nil
+	}
+	if _, err := load.Range(t.Context(), task); !load.Passing(w.to.Dialect, err) {
+		t.Errorf("%v does not pass", err)
+	}
+	w.target.Fault = nil
+	r, err := load.Range(t.Context(), task)
+	check(t, err)
+	if !r.Already {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAnErrorOfEitherSideEndsTheRange(t *testing.T) {
 	for _, at := range []string{"before Cursor.Fill", "before Load.Write", "before Load.Commit"} {
 		w := newTwins(t)

@@ -5,7 +5,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -57,10 +56,12 @@ func Range(ctx context.Context, t Task) (Result, error) {
 	switch t.To.Database.Dialect.Classify(err) {
 	case driver.Exists, driver.Unknown, driver.Lost:
 		rows, in, asked := t.inLedger(ctx)
-		if asked == nil && in {
+		switch {
+		case asked != nil: // nothing is known: not even what the error says of the ledger
+			err = fmt.Errorf("ask the ledger after %q: %w", err, asked)
+		case in:
 			return Result{Rows: rows, Elapsed: result.Elapsed, Already: true}, nil
 		}
-		err = errors.Join(err, asked)
 	}
 	return Result{}, fmt.Errorf("load %s range %d: %w", t.From.Table.Name, t.Range.Number, err)
 }

@@ -153,7 +153,7 @@ func Patiently[T any](ctx context.Context, target, source driver.Dialect, do fun
 	pause := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		v, err := do()
-		if err == nil || try == tries || !passes(target, err) && !passes(source, err) {
+		if err == nil || try == tries || !Passing(target, err) && !Passing(source, err) {
 			return v, err
 		}
 		select {
@@ -165,7 +165,8 @@ func Patiently[T any](ctx context.Context, target, source driver.Dialect, do fun
 	}
 }
 
-func passes(d driver.Dialect, err error) bool {
+// Passing reports whether an error is one after which the same call may be made again.
+func Passing(d driver.Dialect, err error) bool {
 	switch d.Classify(err) {
 	case driver.Transient, driver.Lost, driver.Unknown:
 		return true

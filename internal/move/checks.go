@@ -59,6 +59,7 @@ func (m *Move) checkSide(ctx context.Context, side driver.Side) error {
 
 // inspectSource keeps the source's schema and the facts about its values.
 func (m *Move) inspectSource(ctx context.Context) error {
+	m.looked.Store(true)
 	e := &examination{}
 	found, err := m.inspect(ctx, e, relying)
 	if err != nil {
@@ -212,9 +213,18 @@ func (b *blueprint) targetSchemas() []string {
 	return names
 }
 
-// acceptFindings refuses a move that something forbids.
+// acceptFindings refuses a move that something forbids. What an earlier process found is looked at again, as it may have been
+// mended since.
 func (m *Move) acceptFindings(ctx context.Context) error {
 	found, err := m.findings(ctx)
+	if err == nil && check.Forbids(found) && !m.looked.Load() {
+		for _, look := range []func(context.Context) error{m.checkSource, m.checkTarget, m.inspectSource, m.classifyTables, m.translateTables} {
+			if err := look(ctx); err != nil {
+				return err
+			}
+		}
+		found, err = m.findings(ctx)
+	}
 	if err != nil {
 		return err
 	}

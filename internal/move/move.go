@@ -34,7 +34,8 @@ type Move struct {
 
 	rereading chan struct{} // held while one table's keys are read again: it takes a second session of each side
 
-	laid atomic.Pointer[layout] // read by those who watch while it is made
+	laid   atomic.Pointer[layout] // read by those who watch while it is made
+	looked atomic.Bool            // this process has looked at the source: what it found is fresh
 }
 
 // layout is what translate lays out: the plan of the target and the tables of the move, in the order they are loaded.
@@ -85,36 +86,36 @@ func (m *Move) tell(e procedure.Entry) {
 // actions bind what the steps do to their names. Read beside story.go, which says what is true afterwards.
 func (m *Move) actions() procedure.Actions {
 	return procedure.Actions{
-		"check-source":    {Do: m.checkSource},
-		"check-target":    {Do: m.checkTarget},
-		"inspect":         {Do: m.inspectSource},
-		"classify":        {Do: m.classifyTables, Undo: m.forgetClasses},
-		"translate":       {Do: m.translateTables},
-		"accept-findings": {Do: m.acceptFindings, Tell: m.tellFindings},
+		"check-source":    {Do: m.patiently(m.checkSource)},
+		"check-target":    {Do: m.patiently(m.checkTarget)},
+		"inspect":         {Do: m.patiently(m.inspectSource)},
+		"classify":        {Do: m.patiently(m.classifyTables), Undo: m.forgetClasses},
+		"translate":       {Do: m.patiently(m.translateTables)},
+		"accept-findings": {Do: m.patiently(m.acceptFindings), Tell: m.tellFindings},
 
-		"shut-target":     {Do: m.shutTarget, Undo: m.release},
-		"create-tables":   {Do: m.createTables, Undo: m.dropTables},
-		"install-capture": {Do: m.installCapture, Undo: m.removeCapture},
+		"shut-target":     {Do: m.patiently(m.shutTarget), Undo: m.release},
+		"create-tables":   {Do: m.patiently(m.createTables), Undo: m.dropTables},
+		"install-capture": {Do: m.patiently(m.installCapture), Undo: m.removeCapture},
 
 		"load-uptime":   {Do: m.loadUptime, Undo: m.unloadUptime},
 		"build-indexes": {Do: m.buildIndexes},
 		"replay":        {Do: m.replayUptime, Ready: m.replayReady},
-		"verify-uptime": {Do: m.verifyUptime, Undo: m.forgetProofs, Ready: m.verifyReady},
+		"verify-uptime": {Do: m.patiently(m.verifyUptime), Undo: m.forgetProofs, Ready: m.verifyReady},
 
 		"confirm-downtime":  {Tell: m.tellDowntime},
 		"stop-application":  {Do: m.stopApplication, Undo: m.startSource},
-		"shut-source":       {Do: m.shutSource, Undo: m.reopenSource},
-		"drain":             {Do: m.drain},
+		"shut-source":       {Do: m.patiently(m.shutSource), Undo: m.reopenSource},
+		"drain":             {Do: m.patiently(m.drain)},
 		"load-rest":         {Do: m.loadRest},
-		"set-sequences":     {Do: m.setSequences},
-		"add-constraints":   {Do: m.addConstraints},
-		"verify-downtime":   {Do: m.verifyDowntime},
+		"set-sequences":     {Do: m.patiently(m.setSequences)},
+		"add-constraints":   {Do: m.patiently(m.addConstraints)},
+		"verify-downtime":   {Do: m.patiently(m.verifyDowntime)},
 		"confirm-open":      {Tell: m.tellOpen, Judge: m.judgeOpen},
-		"open-target":       {Do: m.openTarget},
+		"open-target":       {Do: m.patiently(m.openTarget)},
 		"start-application": {Do: m.startApplication},
 
-		"prove-constraints": {Do: m.proveConstraints},
-		"remove-capture":    {Do: m.clearAway},
+		"prove-constraints": {Do: m.patiently(m.proveConstraints)},
+		"remove-capture":    {Do: m.patiently(m.clearAway)},
 		"report":            {Do: m.writeReport},
 	}
 }
@@ -139,7 +140,7 @@ func (m *Move) Repeat(ctx context.Context, step string, q procedure.Questions) (
 
 // conduct resumes, goes on, and writes the report, whatever came of it.
 func (m *Move) conduct(ctx context.Context, do func() (procedure.Outcome, error)) (procedure.Outcome, error) {
-	if err := m.resume(ctx); err != nil {
+	if err := m.patiently(m.resume)(ctx); err != nil {
 		return procedure.Failure, err
 	}
 	outcome, err := do()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
 )
 
 // sides are the two databases, each opened when a step first needs it.
@@ -46,7 +47,7 @@ func (m *Move) side(ctx context.Context, s driver.Side) (*driver.Database, error
 	}
 	db, err := m.openSide(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("open the %s: %w", s, err)
+		return nil, &openError{side: s, cause: err}
 	}
 	if m.sides.opened == nil {
 		m.sides.opened = map[driver.Side]*driver.Database{}
@@ -97,7 +98,7 @@ func (m *Move) takeOver(ctx context.Context) (int64, error) {
 	if m.sides.epoch > 0 {
 		return m.sides.epoch, nil
 	}
-	epoch, err := target.Ledger.TakeOver(ctx)
+	epoch, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) { return target.Ledger.TakeOver(ctx) })
 	if err != nil {
 		return 0, fmt.Errorf("take over the target: %w", err)
 	}

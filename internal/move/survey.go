@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/check"
+	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/plan"
 	"github.com/whimbrel/whimbrel/internal/translate"
 	"github.com/whimbrel/whimbrel/schema"
@@ -61,6 +63,7 @@ type surveying struct {
 	mu     sync.Mutex
 	facts  []surveyed
 	found  []check.Finding
+	failed error // what passes: it says nothing about a table
 	spared int
 	oldest time.Time // of the looks that were relied on
 }
@@ -92,7 +95,7 @@ func (m *Move) survey(ctx context.Context, source *driver.Database, e *examinati
 		return nil, context.Cause(ctx)
 	}
 	e.Facts = v.facts
-	return append(v.found, v.relied()...), nil
+	return append(v.found, v.relied()...), v.failed
 }
 
 // skips reports whether the configuration leaves a table out.
@@ -107,11 +110,14 @@ func (v *surveying) table(ctx context.Context, t *schema.Table) {
 	facts, err := v.look(ctx, t)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+		v.facts = append(v.facts, surveyed{t.Name, facts})
+	case load.Passing(v.source.Dialect, err): // it says nothing about the table
+		v.failed = errors.Join(v.failed, fmt.Errorf("read the values of %s: %w", t.Name, err))
+	default:
 		v.found = append(v.found, check.Denied(driver.Source, t.Name, "read the values", err, v.source.Dialect.Classify(err)))
-		return
 	}
-	v.facts = append(v.facts, surveyed{t.Name, facts})
 }
 
 func (v *surveying) look(ctx context.Context, t *schema.Table) ([]driver.Fact, error) {
@@ -132,7 +138,9 @@ func (v *surveying) look(ctx context.Context, t *schema.Table) ([]driver.Fact, e
 		}
 	}
 	began := time.Now()
-	facts, err := v.source.Surveyor.Survey(ctx, t, asked)
+	facts, err := load.Patiently(ctx, v.source.Dialect, v.source.Dialect, func() ([]driver.Fact, error) {
+		return v.source.Surveyor.Survey(ctx, t, asked)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -69,14 +69,18 @@ func (m *Move) load(ctx context.Context, tables []*table, in func(context.Contex
 	if err != nil {
 		return err
 	}
-	known, err := m.learn(ctx, target, tables)
+	source, err := m.source(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := load.Patiently(ctx, target.Dialect, source.Dialect, func() (known, error) { return m.learn(ctx, target, tables) })
 	if err != nil {
 		return fmt.Errorf("plan the ranges: %w", err)
 	}
 	w := &loading{m: m, in: in, tables: map[*load.Table]*table{}}
 	var todo []*load.Table
 	for _, t := range tables {
-		l, err := m.remaining(ctx, t, known)
+		l, err := load.Patiently(ctx, target.Dialect, source.Dialect, func() (*load.Table, error) { return m.remaining(ctx, t, known) })
 		if err != nil {
 			return fmt.Errorf("plan the ranges of %s: %w", t.name, err)
 		}

@@ -63,13 +63,13 @@ func Open(dir string) (*State, error) {
 	if err := Folder(dir); err != nil {
 		return nil, err
 	}
-	lock, err := take(dir)
-	if err != nil {
-		return nil, err
+	s := &State{dir: dir}
+	var err error
+	if s.lock, err = take(dir); err != nil {
+		return nil, s.room(err)
 	}
-	s := &State{dir: dir, lock: lock}
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(s.room(err), s.Close())
 	}
 	return s, nil
 }
@@ -236,7 +236,7 @@ func (s *State) with(ctx context.Context, what string, do func() error) error {
 		return fmt.Errorf("%s: %w", what, os.ErrClosed)
 	}
 	if err := do(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, s.room(err))
 	}
 	return nil
 }

@@ -76,3 +76,36 @@ func (s *Server) Kill() {
 	<-s.ended
 	s.cmd = nil
 }
+
+// Crash is Kill, and Restart what follows it: the server is started again on its own port and files, and answers when Restart
+// returns. What a killed server leaves behind for a moment, its port or its memory, is waited for.
+func (s *Server) Crash() { s.Kill() }
+
+// Restart starts a server that was killed, or has ended by itself. Again: does nothing while it runs.
+func (s *Server) Restart() error {
+	var err error
+	for range 20 {
+		if s.Runs() {
+			return nil
+		}
+		s.Kill() // what is left of it
+		if err = s.run(); err == nil {
+			return nil
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+	return fmt.Errorf("restart %s: %w", s.Product, err)
+}
+
+// Runs reports whether the server's main process is there.
+func (s *Server) Runs() bool {
+	if s.cmd == nil {
+		return false
+	}
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
+	}
+}

@@ -49,8 +49,16 @@ type Server struct {
 	Dir     string
 	start   func(s *Server) *exec.Cmd
 	ready   func(s *Server) error
+	place   Place
 	cmd     *exec.Cmd
 	ended   chan struct{}
+}
+
+// Place is where a server's folder is made, and what is in the environment of its processes; the zero Place is /tmp, and nothing
+// beside the tests' own.
+type Place struct {
+	Parent      string
+	Environment []string
 }
 
 // Settings are extra lines for a server's configuration: "name = value" each.
@@ -90,9 +98,15 @@ func SQLite(t testing.TB) string {
 // New starts a server of its own for one test, which may kill it; product is postgres or mariadb.
 func New(t testing.TB, product string, settings ...string) *Server {
 	t.Helper()
+	return NewAt(t, product, Place{}, settings...)
+}
+
+// NewAt is New for a server in a place of its own.
+func NewAt(t testing.TB, product string, place Place, settings ...string) *Server {
+	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
-	s, err := map[string]func(Settings) (*Server, error){"postgres": newPostgres, "mariadb": newMariaDB}[product](settings)
+	s, err := map[string]func(Place, Settings) (*Server, error){"postgres": newPostgres, "mariadb": newMariaDB}[product](place, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,19 +142,29 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
+// Drop takes a database away, with whoever is in it. Again: does nothing.
+func (s *Server) Drop(t testing.TB, name string) {
+	t.Helper()
+	if s.Product == "postgres" {
+		s.psql(t, "postgres", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+	} else {
+		s.mariadb(t, "DROP DATABASE IF EXISTS "+name)
+	}
+}
+
 func (s *Server) stop() {
 	s.Kill()
 	_ = os.RemoveAll(s.Dir)
 }
 
-func one(t testing.TB, product string, start func(Settings) (*Server, error)) *Server {
+func one(t testing.TB, product string, start func(Place, Settings) (*Server, error)) *Server {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
 	if s := shared[product]; s != nil {
 		return s
 	}
-	s, err := start(nil)
+	s, err := start(Place{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +174,12 @@ func one(t testing.TB, product string, start func(Settings) (*Server, error)) *S
 
 func fresh() string { return fmt.Sprintf("t%d_%d", os.Getpid(), number.Add(1)) }
 
-func newPostgres(settings Settings) (*Server, error) {
+func newPostgres(place Place, settings Settings) (*Server, error) {
 	bin, err := find("postgres", "/usr/lib/postgresql/*/bin", "apt-get install postgresql")
 	if err != nil {
 		return nil, err
 	}
-	s, err := newServer("postgres")
+	s, err := newServer("postgres", place)
 	if err != nil {
 		return nil, err
 	}
@@ -183,12 +207,12 @@ func newPostgres(settings Settings) (*Server, error) {
 	return s, s.run()
 }
 
-func newMariaDB(settings Settings) (*Server, error) {
+func newMariaDB(place Place, settings Settings) (*Server, error) {
 	bin, err := find("mariadbd", "/usr/sbin", "apt-get install mariadb-server")
 	if err != nil {
 		return nil, err
 	}
-	s, err := newServer("mariadb")
+	s, err := newServer("mariadb", place)
 	if err != nil {
 		return nil, err
 	}
@@ -233,8 +257,12 @@ func newMariaDB(settings Settings) (*Server, error) {
 	return s, nil
 }
 
-func newServer(product string) (*Server, error) {
-	dir, err := os.MkdirTemp("/tmp", "wb")
+func newServer(product string, place Place) (*Server, error) {
+	parent := place.Parent
+	if parent == "" {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "wb")
 	if err != nil {
 		return nil, err
 	}
@@ -251,11 +279,17 @@ func newServer(product string) (*Server, error) {
 		}
 	}
 	port, err := freePort()
-	return &Server{Product: product, Dir: dir, Port: port}, err
+	return &Server{Product: product, Dir: dir, Port: port, place: place}, err
 }
 
 func (s *Server) run() error {
 	s.cmd, s.ended = s.start(s), make(chan struct{})
+	if len(s.place.Environment) > 0 {
+		if s.cmd.Env == nil {
+			s.cmd.Env = os.Environ()
+		}
+		s.cmd.Env = append(s.cmd.Env, s.place.Environment...)
+	}
 	if s.cmd.SysProcAttr == nil {
 		s.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}

@@ -14,6 +14,12 @@ func TestServersStartAndRestart(t *testing.T) {
 			s.Create(t, "shop")
 			s.Kill()
 			s.Start(t)
+			for range 3 {
+				s.Crash()
+				if err := s.Restart(); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if product == "postgres" {
 				s.psql(t, "shop", "select 1")
 			} else {

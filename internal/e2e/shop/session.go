@@ -123,6 +123,10 @@ func (s *session) do(ctx context.Context, d deed) (bool, error) {
 		s.tally.Conflicts++
 		return false, nil
 	}
+	if s.shop.Bears != nil && s.shop.Bears(err) {
+		s.tally.Retried++
+		return false, nil
+	}
 	return false, fmt.Errorf("%s: %w", d.name, err)
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	Accounts int           // rows of the other tables follow from it: 4 orders an account, 3 lines an order, 10 events
 	Sessions int           // 0 for 4
 	Pause    time.Duration // of a session between two transactions
+	// Bears reports whether the application waits an error out that is not an everyday one, as its server is being killed or its
+	// disk filled; nil for no such error.
+	Bears func(error) bool
 }
 
 // Shop is the application on one database.

@@ -1,0 +1,261 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/whimbrel/whimbrel/internal/e2e/shop"
+)
+
+// disturb lets everything loose that is drawn for this round beside the network and the program's own deaths. The returned
+// function ends it, and returns when all is as it was: servers run, disks have space, clocks are right.
+func (r *round) disturb() func() {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var wg sync.WaitGroup
+	for i, d := range []struct {
+		percent int
+		mean    time.Duration // between two of its kind
+		do      func(context.Context, *rand.Rand)
+		able    bool
+	}{
+		{60, 4 * time.Second, r.crash(r.source, killedSource), r.source.server != nil},
+		{60, 4 * time.Second, r.crash(r.target, killedTarget), r.target.server != nil},
+		{15, 6 * time.Second, r.full(r.source, fullSource), r.source.disk.own()},
+		{15, 6 * time.Second, r.full(r.target, fullTarget), r.target.disk.own()},
+		{20, 4 * time.Second, r.fullState, r.state.own()},
+		{20, 5 * time.Second, r.crowd(r.source, r.live.source), r.source.server != nil},
+		{20, 5 * time.Second, r.crowd(r.target, r.live.target), r.target.server != nil},
+		{35, 2 * time.Second, r.long, r.source.server != nil},
+		{35, 1 * time.Second, r.quarrel, r.source.server != nil},
+		{25, 3 * time.Second, r.turnClock(r.source), r.source.clock != ""},
+		{25, 3 * time.Second, r.turnClock(r.target), r.target.clock != ""},
+	} {
+		rng := rand.New(rand.NewPCG(r.seed, uint64(100+i)))
+		if rng.IntN(100) >= d.percent || !d.able {
+			continue
+		}
+		wg.Go(func() {
+			for n := range 6 { // then it is enough: the move is to end
+				if !wait(ctx, time.Duration(rng.ExpFloat64()*float64(d.mean))+time.Duration(n)*d.mean/4) {
+					return
+				}
+				d.do(ctx, rng)
+			}
+		})
+	}
+	return func() { cancel(); wg.Wait() }
+}
+
+// wait returns false when the context ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (r *round) crash(s *side, what string) func(context.Context, *rand.Rand) {
+	return func(context.Context, *rand.Rand) {
+		s.crash(r.t)
+		r.did(what, 1)
+	}
+}
+
+func (r *round) full(s *side, what string) func(context.Context, *rand.Rand) {
+	return func(ctx context.Context, rng *rand.Rand) {
+		s.fill(r.t, func() { wait(ctx, time.Duration(200+rng.IntN(2500))*time.Millisecond) })
+		r.did(what, 1)
+	}
+}
+
+func (r *round) fullState(ctx context.Context, rng *rand.Rand) {
+	r.mu.Lock()
+	d := r.state
+	r.mu.Unlock()
+	d.fill(r.t)
+	wait(ctx, time.Duration(100+rng.IntN(1500))*time.Millisecond)
+	d.free(r.t)
+	r.did(fullState, 1)
+}
+
+// turnClock turns a server's clock for a moment, by up to thirty days either way.
+func (r *round) turnClock(s *side) func(context.Context, *rand.Rand) {
+	return func(ctx context.Context, rng *rand.Rand) {
+		by := rng.IntN(2*30*86400) - 30*86400
+		if rng.IntN(2) == 0 {
+			by = rng.IntN(7200) - 3600
+		}
+		s.turn(r.t, fmt.Sprintf("%+d", by))
+		wait(ctx, time.Duration(500+rng.IntN(4000))*time.Millisecond)
+		s.turn(r.t, "+0")
+		r.did(turned, 1)
+	}
+}
+
+// crowd takes every session that a server has left.
+func (r *round) crowd(s *side, at string) func(context.Context, *rand.Rand) {
+	return func(ctx context.Context, rng *rand.Rand) {
+		db := r.client(at)
+		defer db.Close()
+		var held []*sql.Conn
+		full := false
+		for range most + 5 {
+			c, err := db.Conn(ctx)
+			if err != nil {
+				full = bears(err)
+				break
+			}
+			held = append(held, c)
+		}
+		wait(ctx, time.Duration(300+rng.IntN(3000))*time.Millisecond)
+		for _, c := range held {
+			_ = c.Close()
+		}
+		if full && len(held) > 0 {
+			r.did(noSessions, 1)
+		}
+	}
+}
+
+// client is a usual client of a database, without a proxy.
+func (r *round) client(at string) *sql.DB {
+	driver, dsn := "pgx", at
+	if u, err := url.Parse(at); err == nil && u.Scheme == "mariadb" {
+		c := mysql.NewConfig()
+		c.User, c.Net, c.Addr, c.DBName = u.User.Username(), "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
+		c.Passwd, _ = u.User.Password()
+		c.Logger = &mysql.NopLogger{}
+		c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_TRANS_TABLES'"}
+		driver, dsn = "mysql", c.FormatDSN()
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return db
+}
+
+// long writes rows in a transaction that stays open for seconds, and commits it then.
+func (r *round) long(ctx context.Context, rng *rand.Rand) {
+	db := r.client(r.live.source)
+	defer db.Close()
+	err := func() error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		for range 3 {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO event (at, kind) VALUES ('2030-01-01 00:00:00', 'long')"); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE event SET kind = 'longer' WHERE kind = 'long'"); err != nil {
+			return err
+		}
+		wait(ctx, time.Duration(1000+rng.IntN(9000))*time.Millisecond)
+		return tx.Commit()
+	}()
+	if err == nil {
+		r.did(longOpen, 1)
+	}
+	r.expect(ctx, "a long transaction", err)
+}
+
+// quarrel is two sessions that take the same locks in opposite orders.
+func (r *round) quarrel(ctx context.Context, rng *rand.Rand) {
+	db := r.client(r.live.source)
+	defer db.Close()
+	statements := []string{
+		`UPDATE account SET note = note WHERE id <= 3`, `UPDATE "order" SET status = status WHERE id <= 3`, `UPDATE tag SET weight = weight WHERE weight <= 5`,
+		`UPDATE event SET kind = kind WHERE id <= 3`,
+	}
+	rng.Shuffle(len(statements), func(i, j int) { statements[i], statements[j] = statements[j], statements[i] })
+	pauses := []time.Duration{time.Duration(rng.IntN(40)) * time.Millisecond, time.Duration(rng.IntN(40)) * time.Millisecond}
+	var wg sync.WaitGroup
+	for side := range 2 {
+		wg.Go(func() {
+			for range 20 {
+				err := r.lockInOrder(ctx, db, statements, side, pauses[side])
+				if isDeadlock(err) {
+					r.did(deadlocked, 1)
+				}
+				r.expect(ctx, "a quarrelling session", err)
+				if err != nil && shop.Refused(err) || ctx.Err() != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (r *round) lockInOrder(ctx context.Context, db *sql.DB, statements []string, side int, pause time.Duration) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	for i := range statements {
+		if side == 1 {
+			i = len(statements) - 1 - i
+		}
+		if _, err := tx.ExecContext(ctx, statements[i]); err != nil {
+			return err
+		}
+		wait(ctx, pause)
+	}
+	return tx.Commit()
+}
+
+// expect fails the test when an application's session had an error that neither its server nor the gate explains.
+func (r *round) expect(ctx context.Context, who string, err error) {
+	if err != nil && ctx.Err() == nil && !isDeadlock(err) && !bears(err) && !shop.Refused(err) {
+		r.t.Errorf("%s was disturbed: %v", who, err)
+	}
+}
+
+func isDeadlock(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	return errors.As(err, &pg) && pg.Code == "40P01" || errors.As(err, &my) && (my.Number == 1213 || my.Number == 1205)
+}
+
+// bears reports whether an application's error is what this test does to its server: it is killed, its sessions are used up,
+// its disk is full.
+func bears(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	var lite *sqlite3.Error
+	var network net.Error
+	switch {
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57") || strings.HasPrefix(pg.Code, "58") || pg.Code == "08006"
+	case errors.As(err, &my):
+		switch my.Number {
+		case 1040, 1203, 1053, 1021, 1114, 1026, 1030, 1180, 3, 1205, 1213, 1598, 1950, 1927, 1194, 1034:
+			return true
+		}
+		return false
+	case errors.As(err, &lite):
+		return lite.Code() == sqlite3.FULL || lite.Code() == sqlite3.IOERR || lite.Code() == sqlite3.BUSY
+	case errors.Is(err, sql.ErrTxDone), errors.Is(err, sql.ErrConnDone), errors.As(err, &network), pgconn.SafeToRetry(err),
+		errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, net.ErrClosed):
+		return true
+	}
+	return strings.HasSuffix(err.Error(), "conn closed") || strings.HasSuffix(err.Error(), "EOF") || strings.Contains(err.Error(), "bad connection")
+}

@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// patience is how long one process may take, whatever is done to it. One that takes longer hangs.
+const patience = 3 * time.Minute
+
+// untilDone gives the same command until the move is done, and returns how often, and how often it failed.
+func (r *round) untilDone() (commands, failed int) {
+	for began := time.Now(); ; {
+		commands++
+		at := time.Now()
+		e := r.life()
+		if took := time.Since(at); took > 25*time.Second {
+			r.t.Logf("one command took %s:\n%s", took, tail(e.said))
+		}
+		switch {
+		case e.killed:
+			continue
+		case e.code == 0:
+			return commands, failed
+		}
+		failed++
+		r.clear(e)
+		if commands > 500 || time.Since(began) > 15*time.Minute {
+			r.t.Fatalf("the move is not done after %d commands and %s; the last one ended with %d:\n%s", commands, time.Since(began), e.code, tail(e.said))
+		}
+		<-time.After(100 * time.Millisecond) // whoever gives commands reads what the last one said
+	}
+}
+
+// life is one process of the program, and what becomes of it.
+func (r *round) life() ending {
+	points, stop := "", time.Duration(0)
+	what := r.rng.IntN(10)
+	if r.deaths > 0 && what < 4 {
+		points = r.somePoints()
+	}
+	if r.deaths > 0 && what >= 4 && what < 8 || what >= 8 {
+		stop = 50*time.Millisecond + time.Duration(r.rng.ExpFloat64()*float64(700*time.Millisecond))
+	}
+	p := r.move.start(points, "run", "--yes")
+	ended := make(chan ending, 1)
+	go func(m *move) { ended <- m.finish(p) }(r.move)
+	if stop == 0 {
+		return r.end(p, ended)
+	}
+	select {
+	case e := <-ended:
+		return e
+	case <-time.After(stop):
+	}
+	if what >= 8 {
+		return r.frozen(p, ended)
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGKILL)
+	return r.end(p, ended)
+}
+
+// somePoints arms a few failpoints, each at its first or a later passage.
+func (r *round) somePoints() string {
+	all := points()
+	var some []string
+	for range 8 + r.rng.IntN(16) {
+		some = append(some, fmt.Sprintf("%s:%d", all[r.rng.IntN(len(all))], 1+r.rng.IntN(3)))
+	}
+	return strings.Join(some, ",")
+}
+
+// end waits for a process and counts how it died. One that hangs fails the test with the state of its goroutines.
+func (r *round) end(p *process, ended <-chan ending) ending {
+	r.t.Helper()
+	var e ending
+	select {
+	case e = <-ended:
+	case <-time.After(patience):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		e = <-ended
+		r.t.Errorf("a process hangs:\n%s", e.said)
+		return e
+	}
+	if e.killed {
+		r.deaths--
+		what := killedAtRandom
+		if e.point != "" {
+			what = killedAtPoint
+		}
+		r.did(what, 1)
+		r.fellIn(e)
+	}
+	return e
+}
+
+// fellIn notes how far a process had come.
+func (r *round) fellIn(e ending) {
+	step := "before its first step"
+	for line := range strings.Lines(e.said) {
+		if _, s, ok := strings.Cut(line, "INF started step="); ok {
+			step = strings.TrimSpace(s)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fell[step]++
+}
+
+// clear fails the test unless a process that failed said why, in words for an operator, and with the exit code that belongs to it.
+func (r *round) clear(e ending) {
+	r.t.Helper()
+	lines := strings.Split(strings.TrimSpace(e.said), "\n")
+	for _, bad := range []string{"panic", "goroutine ", "made a mistake", "runtime error", "0xc0", "%!"} {
+		if strings.Contains(e.said, bad) {
+			r.t.Errorf("a process said %q:\n%s", bad, tail(e.said))
+			return
+		}
+	}
+	var words []string
+	for _, line := range lines {
+		if rest, ok := strings.CutPrefix(line, "whimbrel: "); ok {
+			words = append(words, rest)
+		}
+	}
+	if e.code != 1 || len(words) == 0 || !strings.Contains(words[0], "goes on") {
+		r.t.Errorf("a process ended with %d and does not say what to do: %s", e.code, tail(e.said))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.words[numbers.ReplaceAllString(strings.Join(words, " | "), "#")]++
+}
+
+// frozen stops a process and lets it go on later: perhaps when another one, with a copy of its folder, has taken the move over.
+func (r *round) frozen(p *process, ended <-chan ending) ending {
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	said := p.said.String()
+	over := strings.Contains(said, "started step=load-uptime") && !strings.Contains(said, "done step=verify-downtime")
+	if r.zombies == 0 || !over {
+		<-time.After(time.Duration(r.rng.IntN(1500)) * time.Millisecond)
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		r.did(paused, 1)
+		return r.end(p, ended)
+	}
+	r.zombies--
+	r.did(zombied, 1)
+	other := r.copied()
+	second := other.start("", "run", "--yes")
+	successor := make(chan ending, 1)
+	go func() { successor <- other.finish(second) }()
+	var e ending
+	late := time.Duration(r.rng.ExpFloat64() * float64(1500*time.Millisecond))
+	select {
+	case e = <-successor:
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	case <-time.After(late):
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		e = r.end(second, successor)
+	}
+	if z := r.end(p, ended); z.code == 0 {
+		r.t.Errorf("a process that another had taken over from came to its end:\n%s", tail(z.said))
+	} else if !z.killed {
+		r.clear(z)
+	}
+	r.move = other
+	return e
+}
+
+// copied is the same move with a copy of its folder, as it is found on another machine after the first one has frozen.
+func (r *round) copied() *move {
+	r.t.Helper()
+	there := newDisk(r.t, 64)
+	err := filepath.WalkDir(r.state.path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rest, err := filepath.Rel(r.state.path, path)
+		if err != nil || path == r.state.filler() {
+			return err
+		}
+		to := filepath.Join(there.path, rest)
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o700)
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, text, 0o600)
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	other := &move{t: r.t, dir: there.path, program: r.move.program}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state = there
+	return other
+}

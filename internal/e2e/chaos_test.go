@@ -1,0 +1,293 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/e2e/shop"
+	"github.com/whimbrel/whimbrel/internal/faultproxy"
+)
+
+// TestChaos moves the shop again and again with everything done to the move that is done to moves: the network, the servers,
+// the disks, the clocks, the application's locks and the program itself fail at random, from a seed. After each fault the same
+// command is given again, until the move is done; then the judge compares. CHAOS_ROUNDS says how many rounds (20), CHAOS_SEED
+// which (WHIMBREL_SEED), CHAOS_PAIRS which pairs of products (mariadb/pg,pg/sqlite), CHAOS_MINUTES after how many no further
+// round begins. A table at the end says what was done how often.
+func TestChaos(t *testing.T) {
+	c := &chaos{t: t, sides: map[string]*side{}, counts: map[string]int{}, fell: map[string]int{}, words: map[string]int{}, began: time.Now()}
+	first := seed(t)
+	if s := os.Getenv("CHAOS_SEED"); s != "" {
+		first = uint64(number(t, "CHAOS_SEED", 0))
+	}
+	pairs := chaosPairs(t, rand.New(rand.NewPCG(first, 5)))
+	limit := time.Duration(number(t, "CHAOS_MINUTES", 600)) * time.Minute
+	for n := range number(t, "CHAOS_ROUNDS", 20) {
+		if time.Since(c.began) > limit {
+			break
+		}
+		pair := pairs[n%len(pairs)]
+		t.Run(fmt.Sprintf("%d/%s", first+uint64(n), pair), func(t *testing.T) { c.round(t, pair, first+uint64(n)) })
+	}
+	c.table()
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// chaosPairs are the pairs that CHAOS_PAIRS names, or all, in the seed's order.
+func chaosPairs(t *testing.T, rng *rand.Rand) []killPair {
+	var all, some []killPair
+	for _, source := range products() {
+		for _, target := range products() {
+			all = append(all, killPair{source, target})
+		}
+	}
+	for name := range strings.SplitSeq(os.Getenv("CHAOS_PAIRS"), ",") {
+		for _, p := range all {
+			if p.String() == name {
+				some = append(some, p)
+			}
+		}
+	}
+	if os.Getenv("CHAOS_PAIRS") != "" && len(some) == 0 {
+		t.Fatal("CHAOS_PAIRS names no pair; they are mariadb/pg, pg/sqlite, …")
+	}
+	if len(some) == 0 {
+		some = all
+		rng.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+	}
+	return some
+}
+
+// chaos is a whole run.
+type chaos struct {
+	t     *testing.T
+	began time.Time
+	sides map[string]*side
+
+	mu       sync.Mutex
+	counts   map[string]int // of what was done
+	fell     map[string]int // kills of the program by the last step that had begun
+	words    map[string]int // what processes said that failed
+	rounds   int
+	equal    int // rounds whose two sides were found equal
+	commands int
+	failed   int // commands that ended with 1
+	rows     int64
+	changes  int64 // transactions of the application
+}
+
+// side starts a server when it is first needed.
+func (c *chaos) side(name, product string) *side {
+	s := c.sides[name+product]
+	if s == nil {
+		s = newSide(c.t, name, product)
+		c.sides[name+product] = s
+	}
+	return s
+}
+
+// did counts something that was done.
+func (c *chaos) did(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[what] += n
+}
+
+// The faults that are not the proxy's.
+const (
+	killedAtPoint  = "kill -9 of the program, at a failpoint"
+	killedAtRandom = "kill -9 of the program, at random"
+	killedSource   = "kill -9 of the source's server"
+	killedTarget   = "kill -9 of the target's server"
+	paused         = "SIGSTOP, SIGCONT"
+	zombied        = "SIGSTOP, another takes over, SIGCONT"
+	fullSource     = "full disk of the source"
+	fullTarget     = "full disk of the target"
+	fullState      = "full disk of the state"
+	noSessions     = "no session to be had at a server"
+	deadlocked     = "deadlocks of the application"
+	longOpen       = "a transaction open for seconds"
+	turned         = "the clock of a server turned"
+)
+
+func faults() []string {
+	list := []string{
+		killedAtPoint, killedAtRandom, killedSource, killedTarget, paused, zombied, fullSource, fullTarget, fullState, noSessions,
+		deadlocked, longOpen, turned,
+	}
+	for _, k := range faultproxy.Kinds() {
+		list = append(list, "network: "+string(k))
+	}
+	return list
+}
+
+// round is one move.
+type round struct {
+	*chaos
+	t              *testing.T
+	rng            *rand.Rand // of the goroutine that gives the commands
+	seed           uint64
+	source, target *side
+	proxies        []*faultproxy.Proxy
+	state          *disk
+	live           *live
+	move           *move
+	deaths         int // that are left to die
+	zombies        int // that are left to be made
+}
+
+// round moves the shop once, through all that is drawn for it, and has the end judged.
+func (c *chaos) round(t *testing.T, pair killPair, seed uint64) {
+	began := time.Now()
+	r := &round{chaos: c, t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 11)), source: c.side("source", pair.source), target: c.side("target", pair.target)}
+	name := fmt.Sprintf("r%d", seed)
+	from, dropSource := r.source.database(t, name)
+	defer dropSource()
+	to, dropTarget := r.target.database(t, name)
+	defer dropTarget()
+	r.state = newDisk(t, 64)
+	r.live = r.application(from, to)
+	r.move = r.configure(from, to)
+	r.deaths, r.zombies = 20+r.rng.IntN(50), r.rng.IntN(4)
+	done := r.disturb()
+	r.live.open()
+	commands, failed := r.untilDone()
+	done()
+	r.judge(commands, failed)
+	t.Logf("%s: %d commands, %d of them failed, %s", pair, commands, failed, time.Since(began).Round(time.Millisecond))
+}
+
+// application makes the shop at the source.
+func (r *round) application(from, to string) *live {
+	l := &live{t: r.t, source: from, target: to}
+	s, err := shop.Open(from, "", shop.Options{Seed: r.seed, Accounts: 30, Sessions: 3, Pause: 15 * time.Millisecond, Bears: bears})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = s.Close() })
+	if err := s.Create(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	l.shop = s
+	return l
+}
+
+// configure writes the move's configuration, with a proxy before each server.
+func (r *round) configure(from, to string) *move {
+	socket := r.rng.IntN(4) == 0
+	from, one := r.source.through(r.t, from, socket)
+	to, two := r.target.through(r.t, to, socket)
+	for i, p := range []*faultproxy.Proxy{one, two} {
+		if p == nil {
+			continue
+		}
+		p.Set(r.network(uint64(i)))
+		r.proxies = append(r.proxies, p)
+	}
+	return newMove(r.t, plan{source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path})
+}
+
+// network draws what a proxy does.
+func (r *round) network(i uint64) faultproxy.Plan {
+	return faultproxy.Plan{
+		Seed: r.seed + i<<32, Every: 1 << (11 + r.rng.Int64N(5)), Longest: time.Duration(200+r.rng.IntN(2500)) * time.Millisecond,
+		Most: 10 + r.rng.IntN(70),
+		Weights: map[faultproxy.Kind]int{
+			faultproxy.Delay: 3, faultproxy.Split: 6, faultproxy.Trickle: 6, faultproxy.Join: 6, faultproxy.CutUp: 4, faultproxy.CutDown: 4, faultproxy.Silent: 1,
+		},
+		Chances: map[faultproxy.Kind]int{
+			faultproxy.Refuse: r.rng.IntN(10), faultproxy.CommitUnsent: r.rng.IntN(12), faultproxy.CommitLost: r.rng.IntN(20), faultproxy.CommitLate: r.rng.IntN(12),
+		},
+	}
+}
+
+// judge holds the end of the move against everything that must be true of it.
+func (r *round) judge(commands, failed int) {
+	r.t.Helper()
+	network := map[string]int{}
+	for _, p := range r.proxies {
+		for k, n := range p.Counts() {
+			network["network: "+string(k)] += n
+		}
+		p.Set(faultproxy.Plan{})
+	}
+	r.live.refused()
+	rows := r.live.equal()
+	r.live.leftovers()
+	for _, x := range r.move.report().Tables {
+		if x.Verdict != "equal" {
+			r.t.Errorf("%s is %q", x.Name, x.Verdict)
+		}
+	}
+	if r.move.largest > mebibytes<<20 {
+		r.t.Errorf("a process had %d MiB resident", r.move.largest>>20)
+	}
+	if r.rng.IntN(5) == 0 {
+		r.live.goOn()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, n := range network {
+		r.counts[k] += n
+	}
+	r.rounds++
+	r.commands += commands
+	r.failed += failed
+	r.changes += r.live.tally.Committed
+	for _, n := range rows {
+		r.rows += n
+	}
+	if !r.t.Failed() {
+		r.equal++
+	}
+}
+
+// numbers stand for others in what failed processes said.
+var numbers = regexp.MustCompile(`[0-9a-f]*[0-9]+[0-9a-z]*`)
+
+// table writes what was done.
+func (c *chaos) table() {
+	for _, what := range faults() {
+		c.t.Logf("%-45s %6d", what, c.counts[what])
+	}
+	kills := c.counts[killedAtPoint] + c.counts[killedAtRandom] + c.counts[killedSource] + c.counts[killedTarget]
+	network := 0
+	for _, k := range faultproxy.Kinds() {
+		network += c.counts["network: "+string(k)]
+	}
+	var places []string
+	for step, n := range c.fell {
+		places = append(places, fmt.Sprintf("%s %d", step, n))
+	}
+	slices.Sort(places)
+	c.t.Logf("the program was killed or stopped in: %s", strings.Join(places, ", "))
+	if os.Getenv("CHAOS_WORDS") != "" {
+		var said []string
+		for w, n := range c.words {
+			said = append(said, fmt.Sprintf("%4d  %s", n, w))
+		}
+		slices.Sort(said)
+		c.t.Logf("what failed processes said:\n%s", strings.Join(said, "\n"))
+	}
+	c.t.Logf("chaos: %d rounds, %d equal at the end, %d kills, %d faults of the network, %d commands, %d of which failed; %d rows, %d transactions beside; %s",
+		c.rounds, c.equal, kills, network, c.commands, c.failed, c.rows, c.changes, time.Since(c.began).Round(time.Second))
+}
