@@ -1,5 +1,5 @@
 # Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, model, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model fuzz install-servers clean
+.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model chaos fuzz install-servers clean
 
 GO ?= go
 
@@ -47,6 +47,12 @@ bench-peers:
 # The model of the protocol: as it is it must hold, without one of its rules it must be refuted (docs/model.md).
 model:
 	model/run.sh
+
+# Whole moves through real servers with the network, the servers, the disks, the clocks and the program itself failing at random:
+# make chaos ROUNDS=100 SEED=7 PAIRS=mariadb/pg,pg/pg MINUTES=60. Run it as root: it mounts small disks to fill them (docs/reliability.md).
+chaos: install-servers
+	CHAOS_ROUNDS=$(or $(ROUNDS),50) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_MINUTES=$(or $(MINUTES),600) CHAOS_WORDS=1 \
+	$(GO) test -count=1 -v -timeout 24h -run 'TestChaos$$' ./internal/e2e
 
 # Each fuzz target for FUZZTIME (20s).
 fuzz:

@@ -10,6 +10,7 @@ have psql || wanted+=(postgresql-client)
 [ -x /usr/sbin/mariadbd ] || have mariadbd || wanted+=(mariadb-server)
 have mariadb || wanted+=(mariadb-client)
 have sqlite3 || wanted+=(sqlite3)
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(libfaketime)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 echo "installing ${wanted[*]}"

@@ -6,6 +6,7 @@
 #   pairs    whole moves of a live application, all nine pairs
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
+#   chaos    everything fails at random, for two minutes; make chaos runs it for long
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,12 +28,12 @@ suite() { # NAME TIMEOUT ARGUMENTS…
     grep -vE '^=== |^ *--- PASS|^ok |^PASS|no test files' "$log" | tail -n 300
   fi
   grep -E '^(ok|FAIL)[[:space:]]' "$log"
-  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples) ' "$log" || true
+  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:) ' "$log" || true
   echo "== $name: $ok passed, $bad failed, $skip skipped, $((SECONDS - began)) s"
   passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
 }
 
-wanted=${*:-units pairs kills samples}
+wanted=${*:-units pairs kills samples chaos}
 go build ./... || exit 1
 for s in $wanted; do
   case $s in
@@ -40,6 +41,7 @@ for s in $wanted; do
     pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
+    chaos) CHAOS_MINUTES=2 suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;
     *) echo "no suite $s" >&2; exit 2 ;;
   esac
 done

@@ -95,6 +95,7 @@ func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
 	config.RuntimeParams["application_name"] = label(o)
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = 20 * time.Second
+	config.DialFunc = driver.Dialer().DialContext
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return pgproto3.NewFrontend(bufio.NewReaderSize(r, 64<<10), w)
 	}

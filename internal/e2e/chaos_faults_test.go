@@ -195,7 +195,7 @@ func (r *round) quarrel(ctx context.Context, rng *rand.Rand) {
 					r.did(deadlocked, 1)
 				}
 				r.expect(ctx, "a quarrelling session", err)
-				if err != nil && shop.Refused(err) || ctx.Err() != nil {
+				if err != nil && shop.Refused(err) || !wait(ctx, time.Duration(2+side)*100*time.Millisecond) {
 					return
 				}
 			}

@@ -37,15 +37,19 @@ func (r *round) untilDone() (commands, failed int) {
 	}
 }
 
-// life is one process of the program, and what becomes of it.
+// life is one process of the program, and what becomes of it: it runs to a failpoint, or for a random while until it is killed
+// or stopped, or undisturbed.
 func (r *round) life() ending {
 	points, stop := "", time.Duration(0)
 	what := r.rng.IntN(10)
-	if r.deaths > 0 && what < 4 {
-		points = r.somePoints()
-	}
-	if r.deaths > 0 && what >= 4 && what < 8 || what >= 8 {
-		stop = 50*time.Millisecond + time.Duration(r.rng.ExpFloat64()*float64(700*time.Millisecond))
+	mortal := r.deaths > 0
+	switch {
+	case what == 9:
+		stop = r.while(700 * time.Millisecond)
+	case mortal && what < 3:
+		points, stop = r.somePoints(), r.while(4*time.Second)
+	case mortal:
+		stop = r.while(700 * time.Millisecond)
 	}
 	p := r.move.start(points, "run", "--yes")
 	ended := make(chan ending, 1)
@@ -55,14 +59,19 @@ func (r *round) life() ending {
 	}
 	select {
 	case e := <-ended:
-		return e
+		return r.counted(e)
 	case <-time.After(stop):
 	}
-	if what >= 8 {
+	if what == 9 {
 		return r.frozen(p, ended)
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
-	return r.end(p, ended)
+	return r.counted(<-ended)
+}
+
+// while draws how long a process lives.
+func (r *round) while(mean time.Duration) time.Duration {
+	return 60*time.Millisecond + time.Duration(r.rng.ExpFloat64()*float64(mean))
 }
 
 // somePoints arms a few failpoints, each at its first or a later passage.
@@ -75,18 +84,37 @@ func (r *round) somePoints() string {
 	return strings.Join(some, ",")
 }
 
-// end waits for a process and counts how it died. One that hangs fails the test with the state of its goroutines.
+// end waits for a process. One that hangs fails the test with the state of its goroutines.
 func (r *round) end(p *process, ended <-chan ending) ending {
 	r.t.Helper()
-	var e ending
 	select {
-	case e = <-ended:
+	case e := <-ended:
+		return r.counted(e)
 	case <-time.After(patience):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-		e = <-ended
+		e := <-ended
 		r.t.Errorf("a process hangs:\n%s", e.said)
 		return e
 	}
+}
+
+// killedLater waits for a process and kills it after a while, unless enough have been killed.
+func (r *round) killedLater(p *process, ended <-chan ending) ending {
+	r.t.Helper()
+	if r.deaths <= 0 {
+		return r.end(p, ended)
+	}
+	select {
+	case e := <-ended:
+		return r.counted(e)
+	case <-time.After(r.while(2 * time.Second)):
+		_ = p.cmd.Process.Signal(syscall.SIGKILL)
+		return r.counted(<-ended)
+	}
+}
+
+// counted counts how a process died, if it did.
+func (r *round) counted(e ending) ending {
 	if e.killed {
 		r.deaths--
 		what := killedAtRandom
@@ -145,7 +173,7 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 		<-time.After(time.Duration(r.rng.IntN(1500)) * time.Millisecond)
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 		r.did(paused, 1)
-		return r.end(p, ended)
+		return r.killedLater(p, ended)
 	}
 	r.zombies--
 	r.did(zombied, 1)
@@ -157,10 +185,11 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 	late := time.Duration(r.rng.ExpFloat64() * float64(1500*time.Millisecond))
 	select {
 	case e = <-successor:
+		e = r.counted(e)
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	case <-time.After(late):
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
-		e = r.end(second, successor)
+		e = r.killedLater(second, successor)
 	}
 	if z := r.end(p, ended); z.code == 0 {
 		r.t.Errorf("a process that another had taken over from came to its end:\n%s", tail(z.said))

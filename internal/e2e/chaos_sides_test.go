@@ -37,7 +37,15 @@ func newSide(t *testing.T, name, product string) *side {
 	}
 	place := testserver.Place{Parent: s.disk.path}
 	if library := faketime(product); library != "" {
-		s.clock = filepath.Join(s.disk.path, "clock")
+		dir, err := os.MkdirTemp("/tmp", "wbc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		if err := os.Chmod(dir, 0o755); err != nil { // the server's user reads it
+			t.Fatal(err)
+		}
+		s.clock = filepath.Join(dir, "clock")
 		s.turn(t, "+0")
 		place.Environment = []string{
 			"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + s.clock, "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",

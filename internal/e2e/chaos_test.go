@@ -210,7 +210,7 @@ func (r *round) configure(from, to string) *move {
 func (r *round) network(i uint64) faultproxy.Plan {
 	return faultproxy.Plan{
 		Seed: r.seed + i<<32, Every: 1 << (11 + r.rng.Int64N(5)), Longest: time.Duration(200+r.rng.IntN(2500)) * time.Millisecond,
-		Most: 10 + r.rng.IntN(70),
+		Most: 10 + r.rng.IntN(70), Ghost: time.Duration(r.rng.IntN(2)*r.rng.IntN(120)) * time.Second,
 		Weights: map[faultproxy.Kind]int{
 			faultproxy.Delay: 3, faultproxy.Split: 6, faultproxy.Trickle: 6, faultproxy.Join: 6, faultproxy.CutUp: 4, faultproxy.CutDown: 4, faultproxy.Silent: 1,
 		},

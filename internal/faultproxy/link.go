@@ -138,7 +138,7 @@ func (l *link) write(to net.Conn, b []byte, cut Kind) error {
 		l.join.Store(true)
 		head, tail = b, nil
 	case Delay:
-		head, tail = nil, b
+		head, tail, f.long = nil, b, f.long/4
 	case Split:
 		f.long = min(f.long, 20*time.Millisecond)
 	}
@@ -183,7 +183,7 @@ func (l *link) silence(f fault) {
 	switch f.coin {
 	case 0: // the server goes on holding the session, and whatever it has locked, after the client has given it up
 	case 1:
-		first, second = second, first
+		first, second, f.then = second, first, 2*f.long
 	case 2:
 		reset(l.server)
 	default:
@@ -193,7 +193,7 @@ func (l *link) silence(f fault) {
 	}
 	l.proxy.pause(f.long)
 	reset(first)
-	l.proxy.pause(2 * f.long)
+	l.proxy.pause(f.then)
 	reset(second)
 }
 

@@ -44,6 +44,7 @@ type Plan struct {
 	Chances map[Kind]int  // of a hundred new connections how many meet Refuse, and of a hundred COMMITs how many meet each fault of theirs
 	Most    int           // faults that end a connection until no more are done; 0 for no end
 	Longest time.Duration // of a delay, a silence, a late COMMIT; 0 for a second
+	Ghost   time.Duration // how long the server is left with a session whose client has been told long ago; 0 for twice the silence
 }
 
 // distance draws how many bytes go by until the next fault. The caller holds the lock.
@@ -59,7 +60,8 @@ type fault struct {
 	kind Kind
 	at   int // the byte before which it falls
 	long time.Duration
-	coin int // 0 to 3, for the faults that have several forms
+	then time.Duration // until the second side hears of a silence
+	coin int           // 0 to 3, for the faults that have several forms
 }
 
 // draw counts bytes that are to be carried and returns the fault that falls into them, if one does. A cut is one of the
@@ -129,7 +131,12 @@ func (p *Proxy) form(kind Kind, at int) fault {
 	if longest <= 0 {
 		longest = time.Second
 	}
-	return fault{kind, at, time.Duration(1 + p.rng.Int64N(int64(longest))), p.rng.IntN(4)}
+	long := time.Duration(1 + p.rng.Int64N(int64(longest)))
+	then := 2 * long
+	if p.plan.Ghost > 0 {
+		then = p.plan.Ghost
+	}
+	return fault{kind, at, long, then, p.rng.IntN(4)}
 }
 
 // pick draws a kind by its weight.
