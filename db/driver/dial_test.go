@@ -28,8 +28,11 @@ func TestConnectionsGiveUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range []struct{ level, option, want int }{
-		{syscall.IPPROTO_TCP, 18, 60_000}, {syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 20}, {syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 10},
-		{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 4}, {syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+		{syscall.IPPROTO_TCP, 18, 60_000},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 20},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 10},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 4},
+		{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
 	} {
 		var got int
 		var failed error

@@ -153,6 +153,11 @@ func (r *round) client(at string) *sql.DB {
 func (r *round) long(ctx context.Context, rng *rand.Rand) {
 	db := r.client(r.live.source)
 	defer db.Close()
+	r.writing.RLock()
+	defer r.writing.RUnlock()
+	if r.over {
+		return
+	}
 	err := func() error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
@@ -205,6 +210,11 @@ func (r *round) quarrel(ctx context.Context, rng *rand.Rand) {
 }
 
 func (r *round) lockInOrder(ctx context.Context, db *sql.DB, statements []string, side int, pause time.Duration) error {
+	r.writing.RLock()
+	defer r.writing.RUnlock()
+	if r.over {
+		return context.Canceled
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -224,7 +234,7 @@ func (r *round) lockInOrder(ctx context.Context, db *sql.DB, statements []string
 
 // expect fails the test when an application's session had an error that neither its server nor the gate explains.
 func (r *round) expect(ctx context.Context, who string, err error) {
-	if err != nil && ctx.Err() == nil && !isDeadlock(err) && !bears(err) && !shop.Refused(err) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) && !isDeadlock(err) && !bears(err) && !shop.Refused(err) {
 		r.t.Errorf("%s was disturbed: %v", who, err)
 	}
 }

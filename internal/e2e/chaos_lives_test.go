@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -44,8 +45,8 @@ func (r *round) life() ending {
 	what := r.rng.IntN(10)
 	mortal := r.deaths > 0
 	switch {
-	case what == 9:
-		stop = r.while(700 * time.Millisecond)
+	case what >= 8:
+		stop = r.while(1500 * time.Millisecond)
 	case mortal && what < 3:
 		points, stop = r.somePoints(), r.while(4*time.Second)
 	case mortal:
@@ -62,7 +63,7 @@ func (r *round) life() ending {
 		return r.counted(e)
 	case <-time.After(stop):
 	}
-	if what == 9 {
+	if what >= 8 {
 		return r.frozen(p, ended)
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
@@ -168,8 +169,8 @@ func (r *round) clear(e ending) {
 func (r *round) frozen(p *process, ended <-chan ending) ending {
 	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
 	said := p.said.String()
-	over := strings.Contains(said, "started step=load-uptime") && !strings.Contains(said, "done step=verify-downtime")
-	if r.zombies == 0 || !over {
+	begun := regexp.MustCompile(`started step=(load-uptime|replay|drain|load-rest|set-sequences|add-constraints)`).MatchString(said)
+	if r.zombies == 0 || !begun || strings.Contains(said, "done step=verify-downtime") {
 		<-time.After(time.Duration(r.rng.IntN(1500)) * time.Millisecond)
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 		r.did(paused, 1)
@@ -178,6 +179,12 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 	r.zombies--
 	r.did(zombied, 1)
 	other := r.copied()
+	if !strings.Contains(said, "started step=confirm-downtime") && r.rng.IntN(2) == 0 {
+		r.t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+		r.asleep = append(r.asleep, sleeper{p, ended})
+		r.move = other
+		return ending{killed: true}
+	}
 	second := other.start("", "run", "--yes")
 	successor := make(chan ending, 1)
 	go func() { successor <- other.finish(second) }()
@@ -198,6 +205,25 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 	}
 	r.move = other
 	return e
+}
+
+// sleeper is a frozen process that nobody wakes before the move is done.
+type sleeper struct {
+	p     *process
+	ended <-chan ending
+}
+
+// wake lets those go on that were frozen all the while. They must find that nothing is theirs any more.
+func (r *round) wake() {
+	for _, s := range r.asleep {
+		_ = s.p.cmd.Process.Signal(syscall.SIGCONT)
+		if z := r.end(s.p, s.ended); z.code == 0 {
+			r.t.Errorf("a process that slept while another one did its work came to its end:\n%s", tail(z.said))
+		} else {
+			r.clear(z)
+		}
+		r.did(slept, 1)
+	}
 }
 
 // copied is the same move with a copy of its folder, as it is found on another machine after the first one has frozen.

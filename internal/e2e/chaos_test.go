@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -120,6 +121,7 @@ const (
 	killedTarget   = "kill -9 of the target's server"
 	paused         = "SIGSTOP, SIGCONT"
 	zombied        = "SIGSTOP, another takes over, SIGCONT"
+	slept          = "of these, SIGCONT after the move's end"
 	fullSource     = "full disk of the source"
 	fullTarget     = "full disk of the target"
 	fullState      = "full disk of the state"
@@ -131,7 +133,7 @@ const (
 
 func faults() []string {
 	list := []string{
-		killedAtPoint, killedAtRandom, killedSource, killedTarget, paused, zombied, fullSource, fullTarget, fullState, noSessions,
+		killedAtPoint, killedAtRandom, killedSource, killedTarget, paused, zombied, slept, fullSource, fullTarget, fullState, noSessions,
 		deadlocked, longOpen, turned,
 	}
 	for _, k := range faultproxy.Kinds() {
@@ -149,10 +151,14 @@ type round struct {
 	source, target *side
 	proxies        []*faultproxy.Proxy
 	state          *disk
+	refused        string // a file that is there when the application has been refused
 	live           *live
 	move           *move
 	deaths         int // that are left to die
 	zombies        int // that are left to be made
+	asleep         []sleeper
+	writing        sync.RWMutex // held while a session beside the shop's writes to the source
+	over           bool         // nobody may any more: the gate has refused everybody, and goes soon
 }
 
 // round moves the shop once, through all that is drawn for it, and has the end judged.
@@ -165,15 +171,32 @@ func (c *chaos) round(t *testing.T, pair killPair, seed uint64) {
 	to, dropTarget := r.target.database(t, name)
 	defer dropTarget()
 	r.state = newDisk(t, 64)
+	r.refused = filepath.Join(t.TempDir(), "refused")
 	r.live = r.application(from, to)
 	r.move = r.configure(from, to)
 	r.deaths, r.zombies = 20+r.rng.IntN(50), r.rng.IntN(4)
 	done := r.disturb()
 	r.live.open()
+	var wg sync.WaitGroup
+	wg.Go(r.lastWord)
 	commands, failed := r.untilDone()
+	wg.Wait()
 	done()
+	r.wake()
 	r.judge(commands, failed)
 	t.Logf("%s: %d commands, %d of them failed, %s", pair, commands, failed, time.Since(began).Round(time.Millisecond))
+}
+
+// lastWord waits until the gate has refused every session of the application, and lets the move go on to its end then: the gate
+// goes with the record, and whoever has not been refused by then would write to a source that is none any more.
+func (r *round) lastWord() {
+	<-r.live.ended
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.over = true
+	if err := os.WriteFile(r.refused, nil, 0o600); err != nil {
+		r.t.Error(err)
+	}
 }
 
 // application makes the shop at the source.
@@ -203,7 +226,8 @@ func (r *round) configure(from, to string) *move {
 		p.Set(r.network(uint64(i)))
 		r.proxies = append(r.proxies, p)
 	}
-	return newMove(r.t, plan{source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path})
+	return newMove(r.t, plan{source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path,
+		start: "until [ -e " + r.refused + " ]; do sleep 0.05; done; "})
 }
 
 // network draws what a proxy does.

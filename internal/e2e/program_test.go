@@ -60,6 +60,7 @@ type plan struct {
 	skip           []string
 	extra          string // more lines of the configuration
 	dir            string // the move's folder; empty for a temporary one
+	start          string // what runs before the application is started at the target
 }
 
 // newMove writes a move's configuration. The password is not in it.
@@ -87,7 +88,7 @@ func newMove(t *testing.T, p plan) *move {
 		config += quoted(s)
 	}
 	config += "]}\n"
-	config += "application: {stop: \"echo stop >>marks\", start: \"echo start >>marks\", start-source: \"echo start-source >>marks\"}\n"
+	config += "application: {stop: \"echo stop >>marks\", start: \"" + p.start + "echo start >>marks\", start-source: \"echo start-source >>marks\"}\n"
 	config += p.extra
 	m.file("whimbrel.yaml", config)
 	m.file("uptime.txt", "# moved while the application runs\n\n"+strings.Join(p.uptime, "\n")+"\n")

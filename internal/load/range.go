@@ -58,7 +58,7 @@ func Range(ctx context.Context, t Task) (Result, error) {
 		rows, in, asked := t.inLedger(ctx)
 		switch {
 		case asked != nil: // nothing is known: not even what the error says of the ledger
-			err = fmt.Errorf("ask the ledger after %q: %w", err, asked)
+			err = fmt.Errorf("ask the ledger after %q: %w", err.Error(), asked)
 		case in:
 			return Result{Rows: rows, Elapsed: result.Elapsed, Already: true}, nil
 		}

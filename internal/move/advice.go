@@ -56,6 +56,8 @@ func advice(side driver.Side, class driver.Class) string {
 		return fmt.Sprintf("make room on the disks of the server of the %s", side)
 	case driver.Refused:
 		return fmt.Sprintf("grant the user of the %s what it lacks", side)
+	case driver.Missing:
+		return "see whether another process has ended or reset this move, or somebody has dropped what it needs"
 	case driver.Fenced:
 		return "another process has taken this move over: leave it to that one, or see that it has ended"
 	}
