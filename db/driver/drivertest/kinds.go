@@ -173,3 +173,13 @@ func (s *scene) roundTrip(sample Sample, own bool) {
 	}))
 	s.same("after Apply", s.all(d, driver.Query{Table: t, Shape: shape, Keys: keys}), lines(rows...))
 }
+
+// Kinds are columns of every kind with the values at their borders: the corpus of the suite.
+func Kinds() []Sample { return slices.Clone(samples) }
+
+// Carried is those of a sample's values that a product says it keeps, in a column that is part of no key; none where it says
+// that it can not hold the type.
+func Carried(d *driver.Database, sample Sample) []Cell {
+	kept, _ := carried(d, sample, false)
+	return kept
+}
