@@ -138,6 +138,12 @@ func TestADuplicateIsFoundInEveryProduct(t *testing.T) {
 			look("three times each, and another twice and once", verify.Missing)
 			target.load(t, ledgerRow(4))
 			look("as many rows, but others", verify.Extra, verify.Missing)
+			source.load(t, ledgerRow(4))
+			target.load(t, ledgerRow(3))
+			look("equal again")
+			source.load(t, ledgerRow(5), ledgerRow(5))
+			target.load(t, ledgerRow(6), ledgerRow(6))
+			look("two of a row and two of another, which cancel in an exclusive-or", verify.Extra, verify.Missing)
 		})
 	}
 }
