@@ -13,16 +13,20 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-// This file is what happens to the rows in the transaction of an Apply. In its statements s is a stage and t the table.
+// This file is what happens to the rows in the transaction of an Apply. In its statements t is the table, and a stage has a name that
+// no table can have: one of the application's may be called as we please.
+
+// stageName is what a stage is called in a statement.
+const stageName = "whimbrel_staged"
 
 // known is the condition that a row and a staged one have the same key, byte for byte.
 func (a *apply) known() string {
 	var same []string
 	for _, k := range keyColumns(a.delta.Shape) {
 		q := quote(k.name)
-		same = append(same, "t."+q+" = s."+q)
+		same = append(same, "t."+q+" = "+stageName+"."+q)
 		if !exact(k.typ) {
-			same = append(same, "CAST(t."+q+" AS BINARY) = CAST(s."+q+" AS BINARY)")
+			same = append(same, "CAST(t."+q+" AS BINARY) = CAST("+stageName+"."+q+" AS BINARY)")
 		}
 	}
 	return strings.Join(same, " AND ")
@@ -32,7 +36,7 @@ func (a *apply) name() string { return a.d.dialect.name(a.delta.Table.Name) }
 
 // remove deletes the rows of exactly the staged keys.
 func (a *apply) remove(ctx context.Context) error {
-	return a.s.run(ctx, "DELETE t FROM "+a.keys+" s STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known())
+	return a.s.run(ctx, "DELETE t FROM "+a.keys+" "+stageName+" STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known())
 }
 
 // write writes the staged rows, and adds the keys of those that were in the way to displaced.
@@ -56,7 +60,7 @@ func (a *apply) write(ctx context.Context, displaced *row.Batch) error {
 // insert inserts what is staged; the server counts the rows.
 func (a *apply) insert(ctx context.Context, least, most int64) error {
 	columns := list(a.delta.Shape.Names())
-	sql := "INSERT INTO " + a.name() + " (" + columns + ") SELECT " + columns + " FROM " + a.rows + " s"
+	sql := "INSERT INTO " + a.name() + " (" + columns + ") SELECT " + columns + " FROM " + a.rows + " " + stageName
 	if a.manner() == upsert {
 		sql += " ON DUPLICATE KEY UPDATE " + strings.Join(a.assignments(""), ", ")
 	}
@@ -72,7 +76,7 @@ func (a *apply) insert(ctx context.Context, least, most int64) error {
 func (a *apply) assignments(alias string) []string {
 	var all, key []string
 	for i, n := range a.delta.Shape.Names() {
-		set := alias + quote(n) + " = s." + quote(n)
+		set := alias + quote(n) + " = " + stageName + "." + quote(n)
 		if slices.Contains(a.delta.Shape.Key, i) {
 			key = append(key, set)
 		} else {
@@ -95,7 +99,7 @@ func (a *apply) update(ctx context.Context, staged int64) (int64, error) {
 		return 0, err
 	}
 	key := keyColumns(a.delta.Shape)
-	head := "UPDATE " + strings.TrimPrefix(a.d.along(a.delta.Table, key), " FROM ") + " STRAIGHT_JOIN " + a.rows + " s ON " + a.known() +
+	head := "UPDATE " + strings.TrimPrefix(a.d.along(a.delta.Table, key), " FROM ") + " STRAIGHT_JOIN " + a.rows + " " + stageName + " ON " + a.known() +
 		" SET " + strings.Join(a.assignments("t."), ", ") + " WHERE "
 	part := 2000
 	if len(key) > 1 {
@@ -112,7 +116,7 @@ func (a *apply) update(ctx context.Context, staged int64) (int64, error) {
 	if updated == staged {
 		return 0, nil
 	}
-	pruned, err := a.s.exec(ctx, "DELETE s FROM "+a.rows+" s STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known())
+	pruned, err := a.s.exec(ctx, "DELETE "+stageName+" FROM "+a.rows+" "+stageName+" STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known())
 	if err == nil && pruned != updated {
 		err = fmt.Errorf("%d rows were updated and %d are there", updated, pruned)
 	}
@@ -128,10 +132,10 @@ func (a *apply) removeChanged(ctx context.Context) error {
 			continue
 		}
 		for _, p := range k.Columns {
-			stays = append(stays, part(p, "t")+" <=> "+part(p, "s"))
+			stays = append(stays, part(p, "t")+" <=> "+part(p, stageName))
 		}
 	}
-	return a.s.run(ctx, "DELETE t FROM "+a.rows+" s STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known()+" AND NOT ("+strings.Join(stays, " AND ")+")")
+	return a.s.run(ctx, "DELETE t FROM "+a.rows+" "+stageName+" STRAIGHT_JOIN "+a.name()+" t WHERE "+a.known()+" AND NOT ("+strings.Join(stays, " AND ")+")")
 }
 
 // displace removes the rows that hold a unique value about to be inserted, as the target compares them, and adds their keys
@@ -143,7 +147,7 @@ func (a *apply) displace(ctx context.Context, found *row.Batch) error {
 		if k.Where != "" || a.owns(k) && bytewiseKey(t, k) {
 			continue
 		}
-		join := a.rows + " s STRAIGHT_JOIN " + a.name() + " t WHERE " + strings.Join(equal(k, "t", "s"), " AND ")
+		join := a.rows + " " + stageName + " STRAIGHT_JOIN " + a.name() + " t WHERE " + strings.Join(equal(k, "t", stageName), " AND ")
 		before := found.Len()
 		if err := a.d.collect(ctx, a.s, t, a.delta.Shape, "SELECT DISTINCT %s FROM "+join+" FOR UPDATE", found); err != nil {
 			return err
