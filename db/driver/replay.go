@@ -86,7 +86,9 @@ type Applier interface {
 // Capturer makes the source note which keys change. A source belongs to one move at a time: the first Install or
 // Gate.Shut writes the run (Options.Run) down among our tables there, and Finish of that run takes it away with the rest.
 type Capturer interface {
-	// Gaps names the blind spots of capture for this table, and which of them forbid it as an uptime table.
+	// Gaps names the blind spots of capture for this table, and which of them forbid it as an uptime table. What a foreign key
+	// changes in it with a row of its parent is none: Install sees to it that such a change is noted, whether the parent is moved
+	// or not and in whatever schema or database it is (HAZARDS C12).
 	Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]Notice, error)
 	// Install makes record table and triggers of one table in a short transaction of their own; a lock that is not had in
 	// w.Lock is Transient, a source of another run an error that names it. Again: does nothing.
@@ -182,9 +184,9 @@ const (
 
 // Gate keeps the application's writes out of the source, as state in the database that survives our end.
 type Gate interface {
-	// Shut makes every write to these tables fail with a sentence that says why, whoever writes and however, and returns
-	// when each write in flight has ended (HAZARDS C14). A source of another run is an error that names it. Again:
-	// shuts what is not shut.
+	// Shut makes every write to these tables fail with a sentence that says why, whoever writes and however, by a write to a
+	// table that is not shut and a foreign key that changes their rows with it too, and returns when each write in flight has
+	// ended (HAZARDS C14). A source of another run is an error that names it. Again: shuts what is not shut.
 	Shut(ctx context.Context, tables []*schema.Table, w Wait) error
 	// Prove returns nil only if no transaction is left that could still write to the tables: older, idle or prepared.
 	Prove(ctx context.Context, tables []*schema.Table, w Wait) error

@@ -69,11 +69,11 @@ func (d *database) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([
 	if e := t.Options.Engine; e != "" && !strings.EqualFold(e, "InnoDB") {
 		add("engine", driver.NotLive, "The engine "+e+" keeps rows of transactions that were rolled back.", "Convert it to InnoDB, or leave it a downtime table.")
 	}
-	for _, k := range t.Foreign {
-		if k.OnDelete.Moves() || k.OnUpdate.Moves() {
-			add("cascade", driver.NotLive, "The foreign key "+k.Name+" changes rows of this table without firing its triggers.", downtime)
-		}
+	above, err := d.cascadeGap(ctx, t, keyColumns(s))
+	if err != nil {
+		return nil, err
 	}
+	all = append(all, above...)
 	for _, c := range keyColumns(s) {
 		if c.typ.Kind == row.Float32 || c.typ.Kind == row.Float64 {
 			add("float-key", driver.NotLive, "The key column "+c.name+" is a floating-point number, which can not be found again by its value.", downtime)
@@ -117,7 +117,7 @@ func (d *database) others(ctx context.Context, s *session) (bool, error) {
 	return run != "" && run != d.options.Run, err
 }
 
-// Install makes the record first and then the triggers.
+// Install makes the record first, then the triggers, and last the helpers on the tables above.
 func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
 	key := keyColumns(s)
 	if len(key) == 0 {
@@ -131,6 +131,9 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		}
 		columns = append(columns, d.dialect.column(t, &c, false))
 	}
+	if cascaded(t) {
+		columns = append(columns, "walk BIGINT UNSIGNED")
+	}
 	err := d.control.with(ctx, func(ses *session) error {
 		if err := d.claim(ctx, ses); err != nil {
 			return err
@@ -142,7 +145,10 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		if err := ses.run(ctx, sql); err != nil {
 			return err
 		}
-		return d.raise(ctx, ses, t, d.recorders(t, key), w)
+		if err := d.raise(ctx, ses, t, d.recorders(t, key), w); err != nil {
+			return err
+		}
+		return d.help(ctx, ses, t, key, w)
 	})
 	if err != nil {
 		return fmt.Errorf("capture %s: %w", t.Name, err)
@@ -260,10 +266,17 @@ func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) e
 		if others, err := d.others(ctx, s); err != nil || others {
 			return err
 		}
+		if err := d.unpost(ctx, s, capturing, []int{t.Number}, nil, w); err != nil {
+			return err
+		}
 		if err := d.lower(ctx, s, t, numberedNames(t, "insert", "update", "delete"), w); err != nil {
 			return err
 		}
-		if err := s.run(ctx, "DROP TABLE IF EXISTS "+d.record(t)); err != nil {
+		ours := d.record(t)
+		if cascaded(t) {
+			ours += ", " + d.walk(t)
+		}
+		if err := s.run(ctx, "DROP TABLE IF EXISTS "+ours); err != nil {
 			return err
 		}
 		err := s.run(ctx, "DELETE FROM "+d.own("lane")+" WHERE table_no = ?", int64(t.Number))
@@ -283,6 +296,9 @@ func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) e
 func (d *database) Finish(ctx context.Context) error {
 	err := d.control.with(ctx, func(s *session) error {
 		if others, err := d.others(ctx, s); err != nil || others {
+			return err
+		}
+		if err := d.unpost(ctx, s, "whimbrel_", nil, nil, driver.Wait{Lock: 10 * time.Second}); err != nil {
 			return err
 		}
 		triggers, err := s.rows(ctx, `SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = ?

@@ -65,6 +65,7 @@ type database struct {
 	closed     atomic.Bool
 	unflushing atomic.Bool // the user may not make the server flush its log
 	mine       sync.Map    // the sessions that are open, by the server's numbers
+	walks      sync.RWMutex
 }
 
 func (d *database) sessions() map[int64]bool {

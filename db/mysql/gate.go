@@ -34,7 +34,8 @@ func barriers(t *schema.Table) []trigger {
 // one of the control sessions to everything else.
 const atOnce = 2
 
-// Shut raises the barriers, trying each table again until w.Settled has passed, and then waits for the writes in flight.
+// Shut raises the barriers, trying each table again until w.Settled has passed, then those on tables through which foreign keys
+// change rows of these, and then waits for the writes in flight.
 func (d gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
 	err := d.control.with(ctx, func(s *session) error { return d.claim(ctx, s) })
 	if err == nil {
@@ -47,6 +48,9 @@ func (d gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) e
 				}
 			}
 		})
+		if err == nil {
+			err = d.control.with(ctx, func(s *session) error { return d.shutOutside(ctx, s, tables, w) })
+		}
 	}
 	if err == nil {
 		err = d.control.with(ctx, func(s *session) error {
@@ -98,6 +102,9 @@ func (d gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) 
 			}
 			locks = append(locks, d.dialect.name(t.Name)+" READ")
 		}
+		if err := d.proveOutside(ctx, s, tables); err != nil {
+			return err
+		}
 		open, err := d.awaitWriters(ctx, s, w)
 		if err != nil {
 			return err
@@ -133,6 +140,11 @@ func (d gate) Reopen(ctx context.Context, tables []*schema.Table) error {
 		err = d.each(ctx, tables, func(ctx context.Context, s *session, t *schema.Table) error {
 			return d.lower(ctx, s, t, numberedNames(t, shutters...), driver.Wait{Lock: 10 * time.Second})
 		})
+		if err == nil {
+			err = d.control.with(ctx, func(s *session) error {
+				return d.unpost(ctx, s, shutting, numbersOf(tables), nil, driver.Wait{Lock: 10 * time.Second})
+			})
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("reopen the source: %w", err)

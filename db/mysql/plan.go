@@ -95,13 +95,7 @@ func (d dialect) column(t *schema.Table, c *schema.Column, wide bool) string {
 	if wide && strings.HasPrefix(raw, "varchar") && !indexed(t, c.Name) && c.Type.Binary {
 		raw = "longtext"
 	}
-	sql := quote(c.Name) + " " + raw
-	if c.Type.Charset != "" && baseWord(raw) != "json" {
-		sql += " CHARACTER SET " + c.Type.Charset
-		if c.Type.Collation != "" {
-			sql += " COLLATE " + c.Type.Collation
-		}
-	}
+	sql := quote(c.Name) + " " + typed(c.Type, raw)
 	if g := c.Generated; g != nil {
 		sql += " GENERATED ALWAYS AS (" + g.Expression + ")"
 		if g.Stored {
@@ -124,6 +118,18 @@ func (d dialect) column(t *schema.Table, c *schema.Column, wide bool) string {
 	sql += hidden(c)
 	if c.Type.Kind == row.JSON && baseWord(raw) == "longtext" {
 		sql += " CHECK (json_valid(" + quote(c.Name) + "))"
+	}
+	return sql
+}
+
+// typed is a type in the server's words, with character set and collation.
+func typed(t schema.Type, raw string) string {
+	if t.Charset == "" || baseWord(raw) == "json" {
+		return raw
+	}
+	sql := raw + " CHARACTER SET " + t.Charset
+	if t.Collation != "" {
+		sql += " COLLATE " + t.Collation
 	}
 	return sql
 }

@@ -78,6 +78,9 @@ type receipt struct {
 	last uint64   // the last of them
 
 	promised int64 // the batch that they were promised as
+
+	again []uint64 // those of them whose rows must be read once more (walk.go)
+	mark  uint64   // when no mark up to this one is left
 }
 
 // Entries is how many there are.
@@ -117,13 +120,19 @@ func (r *receipt) promise(ctx context.Context, number int64) error {
 	return err
 }
 
-// Forget deletes exactly the entries that were read, and writes the number. Then the session is not needed any more.
+// Forget deletes exactly the entries that were read, and writes the number; those that must be read once more have come back
+// as later ones. Then the session is not needed any more.
 func (r *receipt) Forget(ctx context.Context, number int64) error {
 	if r.resource == nil {
 		return errors.New("the receipt is closed")
 	}
 	t := r.want.Table
 	err := r.transact(ctx, func() error {
+		for _, sql := range again(r.d.record(t), len(r.want.Shape.Key), r.again, r.mark) {
+			if err := r.run(ctx, sql); err != nil {
+				return err
+			}
+		}
 		for sql, many := range removals(r.d.record(t), r.seqs) {
 			gone, err := r.exec(ctx, sql)
 			if err == nil && gone != many {
@@ -187,15 +196,19 @@ func removeRun(record string, run []uint64) string {
 }
 
 func removeSingle(record string, seqs []uint64) string {
-	sql := []byte("DELETE r FROM JSON_TABLE('[")
+	return "DELETE r FROM " + numbered(seqs) + " s STRAIGHT_JOIN " + record + " r FORCE INDEX (PRIMARY) ON r.seq = s.n"
+}
+
+// numbered is a table of these numbers, in its column n.
+func numbered(seqs []uint64) string {
+	sql := []byte("JSON_TABLE('[")
 	for i, seq := range seqs {
 		if i > 0 {
 			sql = append(sql, ',')
 		}
 		sql = strconv.AppendUint(sql, seq, 10)
 	}
-	sql = append(sql, "]', '$[*]' COLUMNS (n BIGINT UNSIGNED PATH '$')) s STRAIGHT_JOIN "...)
-	return string(append(append(sql, record...), " r FORCE INDEX (PRIMARY) ON r.seq = s.n"...))
+	return string(append(sql, "]', '$[*]' COLUMNS (n BIGINT UNSIGNED PATH '$'))"...))
 }
 
 // Close gives the session back.

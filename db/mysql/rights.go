@@ -3,9 +3,11 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
 )
 
 // rights are the least that an account must be granted. At the source it may read the application's tables and stand triggers
@@ -42,6 +44,11 @@ func (d rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, err
 			all = append(all, d.target(has, account, s)...)
 		} else {
 			all = append(all, d.source(has, account, s)...)
+			above, err := d.above(ctx, ses, has, account, s)
+			if err != nil {
+				return err
+			}
+			all = append(all, above...)
 		}
 		return nil
 	})
@@ -108,8 +115,14 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 		all = append(all, d.onDatabase(has, "right-read", "The account may not read the tables of "+name+", make triggers on them, and lock them for a moment.", name, account, readRights))
 	}
 	ours := []string{"owner", "lane", "mark"}
+	if slices.ContainsFunc(s.Tables, cascaded) {
+		ours = append(ours, "helper")
+	}
 	for _, t := range s.Live {
 		ours = append(ours, fmt.Sprintf("record_%d", t.Number))
+		if cascaded(t) {
+			ours = append(ours, fmt.Sprintf("walk_%d", t.Number))
+		}
 	}
 	for _, what := range ours {
 		table := "whimbrel_source_" + what
@@ -124,6 +137,36 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 		})
 	}
 	return all
+}
+
+// above are the rights on the databases from which foreign keys change rows of tables that move: helper triggers stand there too.
+func (d rights) above(ctx context.Context, ses *session, has granted, account string, s driver.Scope) ([]driver.Right, error) {
+	var names []schema.Name
+	for _, t := range s.Tables {
+		if cascaded(t) {
+			names = append(names, d.full(t.Name))
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	all, err := d.cascades(ctx, ses)
+	if err != nil {
+		if classes[number(err)] == driver.Refused { // PROCESS is missing, which is a finding of its own
+			return nil, nil
+		}
+		return nil, err
+	}
+	var rights []driver.Right
+	seen := d.schemas(s)
+	for _, n := range newWays(all, names...).above() {
+		if !slices.Contains(seen, n.Schema) {
+			seen = append(seen, n.Schema)
+			rights = append(rights, d.onDatabase(has, "right-above",
+				"The account may not make triggers on tables of "+n.Schema+", from which foreign keys change rows of tables that move.", n.Schema, account, readRights))
+		}
+	}
+	return rights, nil
 }
 
 // target are the rights to make the tables and fill them.

@@ -86,7 +86,24 @@ func (q *questions) source(ctx context.Context) error {
 	if err := q.replica(ctx); err != nil {
 		return err
 	}
+	if err := q.tableLocks(ctx); err != nil {
+		return err
+	}
 	return q.engines(ctx)
+}
+
+// tableLocks finds out whether anybody locks tables. MariaDB then takes the record for a table that the statement uses already,
+// where several triggers write to it and another session has read it.
+func (q *questions) tableLocks(ctx context.Context) error {
+	if !q.d.version.maria() {
+		return nil
+	}
+	line, err := q.s.row(ctx, "SHOW GLOBAL STATUS LIKE 'Com_lock_tables'")
+	if err == nil && line[1] != "0" {
+		q.add("lock-tables", driver.Note, "LOCK TABLES was used "+line[1]+" times since the server started: a session that has locked a captured table with LOCK TABLES … WRITE can not write to it.",
+			"See that no program of the application's does so (backups lock for reading, which is well), or move the table in the downtime.")
+	}
+	return err
 }
 
 // replica finds out whether the source is itself fed by replication, whose rows fire no triggers (HAZARDS 12).

@@ -31,7 +31,13 @@ func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 		d: d.database, want: want, after: after, receipt: &receipt{lease: l, d: d.database, want: want}, cells: newCells(want.Table, want.Shape),
 		keys: keys, images: images, first: keys.Len(), before: images.Size(), places: map[[16]byte]int{},
 	}
-	if err = k.entries(ctx); err == nil {
+	if k.walked = cascaded(want.Table) && want.Most > 0; k.walked {
+		err = k.sweep(ctx)
+	}
+	if err == nil {
+		err = k.entries(ctx)
+	}
+	if err == nil {
 		err = k.also()
 	}
 	if err == nil {
@@ -51,6 +57,9 @@ type take struct {
 	cells        *cells
 	keys, images *row.Batch
 	after        uint64           // the number of the last entry that is left out
+	walked       bool             // foreign keys change rows of the table, helpers note them, and entries may wait (walk.go)
+	due          uint64           // those that wait for a mark before this one are due
+	open         marks            // of transactions that were open when the rows were read
 	first        int              // where our keys begin
 	before       int              // the size of images before
 	places       map[[16]byte]int // the keys' places from first on
@@ -63,6 +72,7 @@ type take struct {
 type found struct {
 	seq   uint64
 	place int
+	walk  uint64 // the mark that it waited for; 0 for none
 }
 
 // beyondOf returns the number of the last entry that a Take leaves out.
@@ -87,8 +97,23 @@ func (k *take) lane() string {
 
 // query is the statement that reads entries.
 func (k *take) query(entry *cells) string {
-	return "SELECT " + entry.exprs("l") + " FROM " + k.d.record(k.want.Table) + " l WHERE l.seq > " + strconv.FormatUint(k.after, 10) +
+	due := ""
+	if k.walked {
+		due = " AND (l.walk IS NULL OR l.walk < " + strconv.FormatUint(k.due, 10) + ")"
+	}
+	return "SELECT " + entry.exprs("l") + " FROM " + k.d.record(k.want.Table) + " l WHERE l.seq > " + strconv.FormatUint(k.after, 10) + due +
 		" AND " + k.lane() + " ORDER BY l.seq LIMIT " + strconv.Itoa(k.want.Most)
+}
+
+// sweep removes old marks and finds which entries that wait are due.
+func (k *take) sweep(ctx context.Context) error {
+	s := k.receipt.session
+	if err := k.d.sweep(ctx, s, k.want.Table); err != nil {
+		return err
+	}
+	m, err := k.d.open(ctx, s, k.want.Table)
+	k.due = m.first
+	return err
 }
 
 // laneHash maps keys that are equal under the table's collations to one lane, as a target of the same product would
@@ -104,7 +129,16 @@ func laneHash(key []keyColumn) string {
 	return "CRC32(CONCAT_WS(',', " + strings.Join(parts, ", ") + "))"
 }
 
-// entryShape is the record's own columns: the number, and the key's.
+// entryShape is the record's own columns: the number, and the key's; and the mark that an entry waits for where the table has one.
+func (k *take) entryShape() schema.Shape {
+	e := entryShape(k.want.Shape)
+	if k.walked {
+		mark := &schema.Column{Name: "walk", Null: true, Type: schema.Type{Kind: row.Int, Precision: 64, Unsigned: true, Raw: "bigint unsigned"}}
+		e.Columns = append(e.Columns, schema.ShapeColumn{Column: mark, Cell: row.Int})
+	}
+	return e
+}
+
 func entryShape(s schema.Shape) schema.Shape {
 	number := &schema.Column{Name: "seq", Type: schema.Type{Kind: row.Int, Precision: 64, Unsigned: true, Raw: "bigint unsigned"}}
 	e := schema.Shape{Columns: []schema.ShapeColumn{{Column: number, Cell: row.Int}}}
@@ -123,17 +157,23 @@ func (k *take) entries(ctx context.Context) error {
 	if k.want.Most <= 0 {
 		return nil
 	}
-	shape := entryShape(k.want.Shape)
+	shape := k.entryShape()
 	entry, line := newCells(k.want.Table, shape), row.NewBatch(shape.Width())
 	return k.each(ctx, k.query(entry), entry, line, func() error {
 		seq, err := strconv.ParseUint(string(line.Cell(0, 0)), 10, 64)
 		if err != nil {
 			return fmt.Errorf("read an entry's number: %w", err)
 		}
+		f := found{seq: seq}
+		if k.walked && line.Cell(0, line.Width()-1) != nil {
+			if f.walk, err = strconv.ParseUint(string(line.Cell(0, line.Width()-1)), 10, 64); err != nil {
+				return fmt.Errorf("read the mark that an entry waits for: %w", err)
+			}
+		}
 		k.key = line.AppendKey(k.key[:0], 0, shape.Key)
 		line.Reset()
-		place, err := k.place(k.key)
-		k.found = append(k.found, found{seq, place})
+		f.place, err = k.place(k.key)
+		k.found = append(k.found, f)
 		return err
 	})
 }
@@ -209,8 +249,24 @@ func (k *take) rows(ctx context.Context) error {
 	return errors.Join(err, k.keep())
 }
 
-// begin begins the one snapshot that all rows are of. It is later than the entries.
+// begin begins the one snapshot that all rows are of. It is later than the entries. Marks that are there right after it may
+// belong to transactions that were open at that moment; those that were not are gone, or were made later.
 func (k *take) begin(ctx context.Context) error {
+	if !k.walked {
+		return k.snapshot(ctx)
+	}
+	k.d.walks.RLock()
+	defer k.d.walks.RUnlock()
+	if err := k.snapshot(ctx); err != nil {
+		return err
+	}
+	return k.d.control.with(ctx, func(s *session) (err error) {
+		k.open, err = k.d.open(ctx, s, k.want.Table)
+		return err
+	})
+}
+
+func (k *take) snapshot(ctx context.Context) error {
 	for _, sql := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"} {
 		if err := k.receipt.run(ctx, sql); err != nil {
 			return err
@@ -306,6 +362,14 @@ func (k *take) sort() error {
 	return nil
 }
 
+// await has an entry read once more if its row may have been changed by a transaction that was open: any, or, where it waited
+// for a mark, one with that mark or an earlier one.
+func (k *take) await(f found) {
+	if k.open.last > 0 && (f.walk == 0 || k.open.first <= f.walk) {
+		k.receipt.again, k.receipt.mark = append(k.receipt.again, f.seq), k.open.last
+	}
+}
+
 func (k *take) size() int { return k.images.Size() - k.before }
 
 // room is how many more rows will be large enough together, if they are as large as those before.
@@ -336,6 +400,7 @@ func (k *take) keep() error {
 		if k.done[f.place] {
 			k.receipt.seqs = append(k.receipt.seqs, f.seq)
 			k.receipt.last = f.seq
+			k.await(f)
 		}
 	}
 	if !slices.Contains(k.done, false) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -18,7 +19,10 @@ type fingerprint struct {
 	Created    string              `json:"created"`
 	Columns    []string            `json:"columns"`
 	Partitions []string            `json:"partitions,omitempty"`
-	Triggers   map[string][]string `json:"triggers"` // ours that record: body's hash and time of creation
+	Triggers   map[string][]string `json:"triggers"`          // ours that record: body's hash and time of creation
+	Foreign    []string            `json:"foreign,omitempty"` // the foreign keys that change its rows, from wherever the change comes
+	Helpers    map[string][]string `json:"helpers,omitempty"` // our triggers on the tables above, as Triggers
+	Behind     []string            `json:"behind,omitempty"`  // others' triggers there that may change an update after ours have seen it
 }
 
 // Fingerprint reads the catalog. The gate's and the guard's triggers, comments, statistics and other people's triggers
@@ -72,7 +76,46 @@ func (d *database) fingerprint(ctx context.Context, s *session, t *schema.Table)
 	for _, line := range triggers {
 		f.Triggers[line[0]] = line[1:]
 	}
+	if err == nil && len(f.Triggers) > 0 {
+		err = d.fingerprintAbove(ctx, s, t, &f)
+	}
 	return f, err
+}
+
+// fingerprintAbove adds what stands above a captured table.
+func (d *database) fingerprintAbove(ctx context.Context, s *session, t *schema.Table, f *fingerprint) error {
+	home := orElse(t.Name.Schema, d.schema)
+	moving, err := s.rows(ctx, `SELECT 1 FROM information_schema.referential_constraints WHERE constraint_schema = ? AND table_name = ?
+		AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL')) LIMIT 1`, home, t.Name.Name)
+	if err != nil || len(moving) == 0 && !cascaded(t) {
+		return err
+	}
+	all, err := d.cascades(ctx, s)
+	if err != nil {
+		return err
+	}
+	w := newWays(all, d.full(t.Name))
+	f.Foreign, f.Helpers = w.involved(), map[string][]string{}
+	n := strconv.Itoa(t.Number)
+	for _, on := range w.above() {
+		lines, err := s.rows(ctx, `SELECT trigger_name, MD5(CONCAT(action_timing, event_manipulation, action_statement)), created,
+			CONCAT(action_timing, ' ', event_manipulation), action_order FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ?
+			ORDER BY action_timing, event_manipulation, action_order`, on.Schema, on.Name)
+		if err != nil {
+			return err
+		}
+		ours := false
+		for _, l := range lines {
+			switch {
+			case strings.HasPrefix(l[0], capturing) && strings.HasSuffix(l[0], "_"+n+"_"+d.place64(on)):
+				f.Helpers[l[0]] = l[1:3]
+				ours = ours || l[3] == "BEFORE UPDATE"
+			case ours && l[3] == "BEFORE UPDATE" && !strings.HasPrefix(l[0], "whimbrel_"):
+				f.Behind = append(f.Behind, on.String()+" "+l[0])
+			}
+		}
+	}
+	return nil
 }
 
 func flat(lines [][]string) []string {
@@ -81,6 +124,21 @@ func flat(lines [][]string) []string {
 		all[i] = strings.Join(l, " ")
 	}
 	return all
+}
+
+// judgeTriggers compares our triggers.
+func judgeTriggers(earlier, later map[string][]string) (driver.Verdict, string) {
+	for name := range earlier {
+		if _, ok := later[name]; !ok {
+			return driver.Invalid, "the trigger " + name + " is gone"
+		}
+	}
+	for name, was := range earlier {
+		if !slices.Equal(was, later[name]) {
+			return driver.Suspect, "the trigger " + name + " was made anew"
+		}
+	}
+	return driver.Harmless, ""
 }
 
 // Judge compares two fingerprints.
@@ -101,16 +159,17 @@ func (d *database) Judge(earlier, later string) (driver.Verdict, string) {
 		return driver.Invalid, "its columns were changed"
 	case !slices.Equal(a.Partitions, b.Partitions):
 		return driver.Invalid, "its partitions were changed"
+	case !slices.Equal(a.Foreign, b.Foreign):
+		return driver.Invalid, "the foreign keys that change its rows were changed"
+	case !slices.Equal(a.Behind, b.Behind):
+		return driver.Invalid, "a trigger was put behind ours on a table above it, or taken away there: " + strings.Join(append(a.Behind, b.Behind...), ", ")
 	}
-	for name := range a.Triggers {
-		if _, ok := b.Triggers[name]; !ok {
-			return driver.Invalid, "the trigger " + name + " is gone"
-		}
+	verdict, why := judgeTriggers(a.Triggers, b.Triggers)
+	if above, reason := judgeTriggers(a.Helpers, b.Helpers); verdict == driver.Harmless || above == driver.Invalid {
+		verdict, why = above, reason
 	}
-	for name, was := range a.Triggers {
-		if !slices.Equal(was, b.Triggers[name]) {
-			return driver.Suspect, "the trigger " + name + " was made anew"
-		}
+	if verdict != driver.Harmless {
+		return verdict, why
 	}
 	if !slices.Equal(a.Tables, b.Tables) || len(b.Tables) == 0 && a.Created != b.Created {
 		return driver.Suspect, "the table was emptied or rebuilt"

@@ -179,7 +179,6 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database.",
 			})
 		}
-		found = append(found, cascadesFromOutside(e, q.Source)...)
 		if m.configuredLevel(q.Source) == Sample {
 			found = append(found, check.Finding{
 				Rule: "sample", Level: driver.Lossy, Table: q.Source.Name,
@@ -189,22 +188,6 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 	}
 	rights, err := m.rights(ctx, e, p)
 	return p, append(found, rights...), err
-}
-
-// cascadesFromOutside finds foreign keys through which a table that does not move changes rows of one that does: its own
-// writes are not refused in the downtime, and not every product asks the gate of the child.
-func cascadesFromOutside(e *examination, t *schema.Table) []check.Finding {
-	var found []check.Finding
-	for _, k := range t.Foreign {
-		if !e.moves(k.Parent) && (k.OnDelete.Moves() || k.OnUpdate.Moves()) {
-			found = append(found, check.Finding{
-				Rule: "cascade-from-outside", Level: driver.Lossy, Table: t.Name, Object: "foreign key " + k.Name,
-				Message: "changes its rows when rows of " + k.Parent.String() + ", which does not move, are deleted or change",
-				Do:      "Move that table too, or make sure that nobody writes to it during the downtime.",
-			})
-		}
-	}
-	return found
 }
 
 func (m *Move) planned(source, target *driver.Database, e *examination) (*translate.Plan, []check.Finding) {

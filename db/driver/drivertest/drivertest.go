@@ -32,6 +32,8 @@ type Config struct {
 	Folded schema.Type
 	// Truncate says what becomes of a TRUNCATE in an uptime table.
 	Truncate Emptying
+	// Inert says that foreign keys are only written down: they change no rows.
+	Inert bool
 	// Wait is how long calls wait for locks; 300 ms each when zero.
 	Wait driver.Wait
 }
@@ -118,6 +120,7 @@ func Run(t *testing.T, cfg Config) {
 		{"Capture", captureCases},
 		{"Keys", cfg.keyCases()},
 		{"Gate", gateCases},
+		{"Cascades", cascadeCases},
 		{"Sequences", sequenceCases},
 		{"Cancel", cancelCases},
 		{"Together", togetherCases},

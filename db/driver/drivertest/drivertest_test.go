@@ -39,6 +39,7 @@ func (x tx) Rollback() error { x.Tx.Rollback(); return nil }
 func config(flaw memory.Flaw, wrap func(*driver.Database) *driver.Database) drivertest.Config {
 	return drivertest.Config{
 		Absent: []string{"Many"}, // one table costs no wait here
+		Inert:  true,
 		Folded: schema.Type{Kind: row.Text, Length: 40, Collation: "folded"},
 		Place: func(t testing.TB) drivertest.Place {
 			s := memory.New(t.Name())

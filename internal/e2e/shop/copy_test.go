@@ -37,7 +37,7 @@ func TestACopyByTheProductsOwnToolsIsEqual(t *testing.T) {
 				t.Fatal(err)
 			}
 			v, err := oracle.Compare(a, b)
-			if err != nil || !v.Equal() || len(v.Rows) != 13 || v.Rows["types"] != 150 {
+			if err != nil || !v.Equal() || len(v.Rows) != 14 || v.Rows["types"] != 150 {
 				t.Fatalf("%v: %v %v", err, v.Rows, v.Differences)
 			}
 			one := &session{shop: s, rng: rand.New(rand.NewPCG(3, 3))}

@@ -165,6 +165,7 @@ func (s *Shop) fillSmall(ctx context.Context, rng *rand.Rand) error {
 	lines := &rows{shop: s, into: "log_line (at, line)", width: 2}
 	categories := &rows{shop: s, into: "category (id, name)", width: 2}
 	items := &rows{shop: s, into: "category_item (category_id, item_no, label)", width: 3}
+	notes := &rows{shop: s, into: "item_note (id, category_id, item_no)", width: 3}
 	for i := range 60 {
 		body := blob(rng)
 		scratch.args = append(scratch.args, i, i%7)
@@ -173,8 +174,9 @@ func (s *Shop) fillSmall(ctx context.Context, rng *rand.Rand) error {
 		lines.args = append(lines.args, "2024-01-01 00:00:0"+strconv.Itoa(i%10), maybe(rng, "line "+strconv.Itoa(i%5)))
 		categories.args = append(categories.args, i, word(rng))
 		items.args = append(items.args, i, 1, word(rng), i, 2, nil)
+		notes.args = append(notes.args, i, i, 1, 100+i, i, 2)
 	}
-	for _, r := range []*rows{scratch, documents, settings, lines, categories, items} {
+	for _, r := range []*rows{scratch, documents, settings, lines, categories, items, notes} {
 		if err := r.flush(ctx); err != nil {
 			return err
 		}

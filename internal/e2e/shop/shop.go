@@ -86,7 +86,7 @@ func address(at string) (product, driver, dsn string, err error) {
 
 // Uptime lists the tables that can be moved while the application runs, as their names stand in a table list.
 func (s *Shop) Uptime() []string {
-	list := []string{"account", "order", "order_line", "tag", "Seat Map", "event", "scratch"}
+	list := []string{"account", "order", "order_line", "tag", "Seat Map", "event", "scratch", "category_item", "item_note"}
 	if s.Product != "sqlite" { // a blob can be written there past every trigger
 		list = append(list, "document")
 	}
@@ -129,6 +129,7 @@ func (s *Shop) Rules() []Rule {
 		{"no line is without its order", `SELECT COUNT(*) FROM order_line l WHERE NOT EXISTS (SELECT 1 FROM "order" o WHERE o.id = l.order_id)`},
 		{"no order is without its account", `SELECT COUNT(*) FROM "order" o WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account_id)`},
 		{"no item is without its category", `SELECT COUNT(*) FROM category_item i WHERE NOT EXISTS (SELECT 1 FROM category c WHERE c.id = i.category_id)`},
+		{"no note is without its item", `SELECT COUNT(*) FROM item_note n WHERE n.category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM category_item i WHERE i.category_id = n.category_id AND i.item_no = n.item_no)`},
 		{"seats come from nowhere", `SELECT COUNT(*) FROM (SELECT COUNT(*) n FROM "Seat Map") x WHERE n NOT BETWEEN 1 AND 40`},
 	}
 	if s.Product == "mariadb" {

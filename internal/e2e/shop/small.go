@@ -64,11 +64,16 @@ func (s *session) logLine(ctx context.Context) error {
 	return err
 }
 
-// changeCategory adds, renames or removes a category; its items go with it by the database's own doing.
+// changeCategory adds, renames, renumbers or removes a category; its items, and their notes, go with it by the database's own
+// doing.
 func (s *session) changeCategory(ctx context.Context) error {
 	id := s.rng.IntN(80)
 	n, err := s.exec(ctx, "UPDATE category SET name = ? WHERE id = ?", word(s.rng), id)
 	if err != nil || n > 0 && s.rng.IntN(2) == 0 {
+		return err
+	}
+	if n > 0 && s.rng.IntN(2) == 0 {
+		_, err = s.exec(ctx, "UPDATE category SET id = ? WHERE id = ?", (id+40)%80, id)
 		return err
 	}
 	if n > 0 {
@@ -79,6 +84,10 @@ func (s *session) changeCategory(ctx context.Context) error {
 		return err
 	}
 	_, err = s.exec(ctx, "INSERT INTO category_item (category_id, item_no, label) VALUES (?, 1, ?), (?, 2, NULL)", id, word(s.rng), id)
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, "UPDATE item_note SET category_id = ?, item_no = 1 WHERE id = ?", id, s.rng.IntN(60))
 	return err
 }
 

@@ -57,7 +57,13 @@ CREATE TABLE category_item (
   item_no int NOT NULL,
   label varchar(40),
   PRIMARY KEY (category_id, item_no),
-  CONSTRAINT item_category FOREIGN KEY (category_id) REFERENCES category (id) ON DELETE CASCADE
+  CONSTRAINT item_category FOREIGN KEY (category_id) REFERENCES category (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE item_note (
+  id int NOT NULL PRIMARY KEY,
+  category_id int,
+  item_no int,
+  CONSTRAINT note_item FOREIGN KEY (category_id, item_no) REFERENCES category_item (category_id, item_no) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE TABLE types (
   id int NOT NULL PRIMARY KEY,

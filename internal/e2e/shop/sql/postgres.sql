@@ -50,10 +50,16 @@ CREATE TABLE setting ("key" varchar(40) PRIMARY KEY, value text, "größer als" 
 CREATE TABLE log_line (at timestamp(6) NOT NULL, line text);
 CREATE TABLE category (id integer PRIMARY KEY, name varchar(40) NOT NULL);
 CREATE TABLE category_item (
-  category_id integer NOT NULL REFERENCES category (id) ON DELETE CASCADE,
+  category_id integer NOT NULL REFERENCES category (id) ON DELETE CASCADE ON UPDATE CASCADE,
   item_no integer NOT NULL,
   label varchar(40),
   PRIMARY KEY (category_id, item_no)
+);
+CREATE TABLE item_note (
+  id integer NOT NULL PRIMARY KEY,
+  category_id integer,
+  item_no integer,
+  CONSTRAINT note_item FOREIGN KEY (category_id, item_no) REFERENCES category_item (category_id, item_no) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE TABLE types (
   id integer PRIMARY KEY,

@@ -50,10 +50,16 @@ CREATE TABLE setting ("key" VARCHAR(40) NOT NULL PRIMARY KEY, value TEXT, "gr√∂√
 CREATE TABLE log_line (at TIMESTAMP NOT NULL, line TEXT);
 CREATE TABLE category (id INT NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL);
 CREATE TABLE category_item (
-  category_id INT NOT NULL REFERENCES category (id) ON DELETE CASCADE,
+  category_id INT NOT NULL REFERENCES category (id) ON DELETE CASCADE ON UPDATE CASCADE,
   item_no INT NOT NULL,
   label VARCHAR(40),
   PRIMARY KEY (category_id, item_no)
+);
+CREATE TABLE item_note (
+  id INT NOT NULL PRIMARY KEY,
+  category_id INT,
+  item_no INT,
+  CONSTRAINT note_item FOREIGN KEY (category_id, item_no) REFERENCES category_item (category_id, item_no) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE TABLE types (
   id INT NOT NULL PRIMARY KEY,
