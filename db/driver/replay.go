@@ -16,6 +16,9 @@ type Ledger interface {
 	// TakeOver ends the sessions of older epochs and returns a new epoch: from its return on, no transaction of an older
 	// epoch can commit (HAZARDS C3). Again: a newer epoch.
 	TakeOver(ctx context.Context) (epoch int64, err error)
+	// Current returns nil while this epoch is the ledger's, and an error that Classify calls Fenced when another has taken over:
+	// for what is done to the target in no transaction of its own. Again: looks again.
+	Current(ctx context.Context, epoch int64) error
 	// Ranges returns the loaded ranges of a table, by number, with their rows.
 	Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error)
 	// Clear empties a table, and takes its ledger lines, its lanes' batch numbers and its lists away, in one transaction

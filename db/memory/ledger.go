@@ -79,6 +79,13 @@ func (r ledger) TakeOver(ctx context.Context) (epoch int64, err error) {
 	return epoch, err
 }
 
+func (r ledger) Current(ctx context.Context, epoch int64) error {
+	return r.do(ctx, call{op: "Ledger.Current"}, func() error {
+		_, err := r.fence(epoch)
+		return err
+	})
+}
+
 func (r ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
 	ranges := map[int]int64{}
 	err := r.do(ctx, call{op: "Ledger.Ranges"}, func() error {

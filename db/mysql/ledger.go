@@ -135,6 +135,15 @@ func (d *database) fence(ctx context.Context, s *session, epoch int64) error {
 	return nil
 }
 
+// Current looks whether the epoch may still write.
+func (d ledger) Current(ctx context.Context, epoch int64) error {
+	err := d.control.with(ctx, func(s *session) error { return d.fence(ctx, s, epoch) })
+	if err != nil {
+		return fmt.Errorf("ask the ledger who writes: %w", err)
+	}
+	return nil
+}
+
 // Ranges returns a table's loaded ranges.
 func (d ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
 	found := map[int]int64{}

@@ -126,6 +126,19 @@ func (s *session) current(ctx context.Context, epoch int64) error {
 	return err
 }
 
+// Current looks whether the epoch may still write.
+func (g ledger) Current(ctx context.Context, epoch int64) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	if err := l.current(ctx, epoch); err != nil {
+		return fmt.Errorf("ask the ledger who writes: %w", err)
+	}
+	return nil
+}
+
 // Ranges returns the loaded ranges of a table.
 func (g ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
 	all, err := many(g).RangesAll(ctx, []*schema.Table{t})

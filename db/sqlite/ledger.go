@@ -111,6 +111,15 @@ func (s *session) lastStamp() (stamp int64, err error) {
 	return stamp, err
 }
 
+// Current looks whether the epoch may still write.
+func (l ledger) Current(ctx context.Context, epoch int64) error {
+	err := l.d.read(ctx, l.d.control, func(s *session) error { return s.fence(epoch) })
+	if err != nil {
+		return fmt.Errorf("ask the ledger who writes: %w", err)
+	}
+	return nil
+}
+
 // Ranges returns the loaded ranges of a table.
 func (l ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
 	found := map[int]int64{}

@@ -198,9 +198,13 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 		e = r.killedLater(second, successor)
 	}
-	if z := r.end(p, ended); z.code == 0 {
-		r.t.Errorf("a process that another had taken over from came to its end:\n%s", tail(z.said))
-	} else if !z.killed {
+	z := r.end(p, ended)
+	switch {
+	case z.code == 0 && e.code == 0 && !e.killed:
+		r.t.Errorf("two processes brought the move to its end:\n%s\n%s", tail(z.said), tail(e.said))
+	case z.code == 0: // it had not taken over when it froze, and has done so since: the other one is the late one now
+		return z
+	case !z.killed:
 		r.clear(z)
 	}
 	r.move = other

@@ -184,7 +184,7 @@ func (c *chaos) round(t *testing.T, pair killPair, seed uint64) {
 	done()
 	r.wake()
 	r.judge(commands, failed)
-	t.Logf("%s: %d commands, %d of them failed, %s", pair, commands, failed, time.Since(began).Round(time.Millisecond))
+	t.Logf("%s: %d commands, %d of them failed, %s; so far %s", pair, commands, failed, time.Since(began).Round(time.Millisecond), c.sum())
 }
 
 // lastWord waits until the gate has refused every session of the application, and lets the move go on to its end then: the gate
@@ -226,8 +226,10 @@ func (r *round) configure(from, to string) *move {
 		p.Set(r.network(uint64(i)))
 		r.proxies = append(r.proxies, p)
 	}
-	return newMove(r.t, plan{source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path,
-		start: "until [ -e " + r.refused + " ]; do sleep 0.05; done; "})
+	return newMove(r.t, plan{
+		source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path,
+		start: "until [ -e " + r.refused + " ]; do sleep 0.05; done; ",
+	})
 }
 
 // network draws what a proxy does.
@@ -293,11 +295,6 @@ func (c *chaos) table() {
 	for _, what := range faults() {
 		c.t.Logf("%-45s %6d", what, c.counts[what])
 	}
-	kills := c.counts[killedAtPoint] + c.counts[killedAtRandom] + c.counts[killedSource] + c.counts[killedTarget]
-	network := 0
-	for _, k := range faultproxy.Kinds() {
-		network += c.counts["network: "+string(k)]
-	}
 	var places []string
 	for step, n := range c.fell {
 		places = append(places, fmt.Sprintf("%s %d", step, n))
@@ -312,6 +309,21 @@ func (c *chaos) table() {
 		slices.Sort(said)
 		c.t.Logf("what failed processes said:\n%s", strings.Join(said, "\n"))
 	}
-	c.t.Logf("chaos: %d rounds, %d equal at the end, %d kills, %d faults of the network, %d commands, %d of which failed; %d rows, %d transactions beside; %s",
-		c.rounds, c.equal, kills, network, c.commands, c.failed, c.rows, c.changes, time.Since(c.began).Round(time.Second))
+	c.t.Log("chaos: " + c.sum())
+}
+
+// sum is the run so far in one line.
+func (c *chaos) sum() string {
+	kills := c.counts[killedAtPoint] + c.counts[killedAtRandom] + c.counts[killedSource] + c.counts[killedTarget]
+	broke, mild := 0, 0
+	for _, k := range faultproxy.Kinds() {
+		if n := c.counts["network: "+string(k)]; k.Mild() {
+			mild += n
+		} else {
+			broke += n
+		}
+	}
+	return fmt.Sprintf("%d rounds, %d equal at the end, %d kills, %d connections broken, %d packets disturbed, %d commands, %d of which failed; "+
+		"%d rows compared, %d transactions beside; %s",
+		c.rounds, c.equal, kills, broke, mild, c.commands, c.failed, c.rows, c.changes, time.Since(c.began).Round(time.Second))
 }

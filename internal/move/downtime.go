@@ -31,6 +31,9 @@ func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 
 // stopApplication runs the operator's stop command.
 func (m *Move) stopApplication(ctx context.Context) error {
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
 	return command(ctx, m.config.Dir, m.config.Application.Stop, nil)
 }
 
@@ -44,6 +47,9 @@ func (m *Move) startSource(ctx context.Context) error {
 func (m *Move) shutSource(ctx context.Context) error {
 	source, err := m.source(ctx)
 	if err != nil {
+		return err
+	}
+	if err := m.stillOurs(ctx); err != nil {
 		return err
 	}
 	failpoint.Hit("gate.shut.before")
@@ -177,6 +183,9 @@ func (m *Move) setSequences(ctx context.Context) error {
 	if source.Sequencer == nil || target.Sequencer == nil {
 		return nil
 	}
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
 	generators, err := source.Sequencer.Next(ctx, m.plan().source)
 	if err != nil {
 		return fmt.Errorf("read the source's generators: %w", err)
@@ -198,6 +207,9 @@ func (m *Move) setSequences(ctx context.Context) error {
 func (m *Move) addConstraints(ctx context.Context) error {
 	target, err := m.target(ctx)
 	if err != nil {
+		return err
+	}
+	if err := m.stillOurs(ctx); err != nil {
 		return err
 	}
 	return each(ctx, m.tables(), 1, func(ctx context.Context, t *table) error {

@@ -24,6 +24,9 @@ func (m *Move) openTarget(ctx context.Context) error {
 		return err
 	}
 	for some := range slices.Chunk(m.tables(), crowd) {
+		if err := m.stillOurs(ctx); err != nil {
+			return err
+		}
 		if err := m.openTables(ctx, target, some); err != nil {
 			return err
 		}
@@ -44,6 +47,9 @@ func (m *Move) openTables(ctx context.Context, target *driver.Database, tables [
 
 // startApplication runs the operator's start command.
 func (m *Move) startApplication(ctx context.Context) error {
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
 	return command(ctx, m.config.Dir, m.config.Application.Start, nil)
 }
 

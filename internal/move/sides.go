@@ -107,6 +107,20 @@ func (m *Move) takeOver(ctx context.Context) (int64, error) {
 	return epoch, nil
 }
 
+// stillOurs fails when another process has taken the move over: what a step does to the target outside the ledger's transactions is
+// not to be done by one that has slept meanwhile. A process that has not taken over yet does it now.
+func (m *Move) stillOurs(ctx context.Context) error {
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	return target.Ledger.Current(ctx, epoch)
+}
+
 // Close ends every session. Again: does nothing.
 func (m *Move) Close() error {
 	m.sides.mu.Lock()

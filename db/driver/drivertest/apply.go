@@ -137,8 +137,11 @@ func (s *scene) applyAgain() {
 func (s *scene) applyFenced() {
 	r := s.ready(items, item(1, ""))
 	newer := s.open(driver.Target)
+	s.check(r.d.Ledger.Current(s.ctx, r.epoch))
 	epoch, err := newer.Ledger.TakeOver(s.ctx)
 	s.check(err)
+	s.check(newer.Ledger.Current(s.ctx, epoch))
+	s.class(r.d, r.d.Ledger.Current(s.ctx, r.epoch), driver.Fenced)
 	late := r.delta([]string{"1"})
 	for range 2 {
 		s.class(r.d, r.d.Applier.Apply(s.ctx, late), driver.Fenced)

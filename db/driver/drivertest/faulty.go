@@ -222,6 +222,10 @@ func (f faultyLedger) TakeOver(ctx context.Context) (epoch int64, err error) {
 	return epoch, err
 }
 
+func (f faultyLedger) Current(ctx context.Context, epoch int64) error {
+	return f.h.around("Ledger.Current", func() error { return f.Ledger.Current(ctx, epoch) })
+}
+
 func (f faultyLedger) Ranges(ctx context.Context, t *schema.Table) (all map[int]int64, err error) {
 	err = f.h.around("Ledger.Ranges", func() (err error) { all, err = f.Ledger.Ranges(ctx, t); return err })
 	return all, err
