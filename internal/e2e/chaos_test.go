@@ -256,8 +256,12 @@ func (r *round) judge(commands, failed int) {
 		}
 		p.Set(faultproxy.Plan{})
 	}
-	r.live.refused()
+	if r.live.wrong != nil || r.live.tally.Refused.IsZero() {
+		r.t.Errorf("the application was disturbed, or never refused: %+v, %v", r.live.tally, r.live.wrong)
+	}
+	before := r.t.Failed()
 	rows := r.live.equal()
+	same := r.t.Failed() == before
 	r.live.leftovers()
 	for _, x := range r.move.report().Tables {
 		if x.Verdict != "equal" {
@@ -282,7 +286,7 @@ func (r *round) judge(commands, failed int) {
 	for _, n := range rows {
 		r.rows += n
 	}
-	if !r.t.Failed() {
+	if same {
 		r.equal++
 	}
 }

@@ -103,7 +103,7 @@ func (m *Move) actions() procedure.Actions {
 		"verify-uptime": {Do: m.patiently(m.verifyUptime), Undo: m.forgetProofs, Ready: m.verifyReady},
 
 		"confirm-downtime":  {Tell: m.tellDowntime},
-		"stop-application":  {Do: m.stopApplication, Undo: m.startSource},
+		"stop-application":  {Do: m.patiently(m.stopApplication), Undo: m.startSource},
 		"shut-source":       {Do: m.patiently(m.shutSource), Undo: m.reopenSource},
 		"drain":             {Do: m.patiently(m.drain)},
 		"load-rest":         {Do: m.loadRest},
@@ -112,7 +112,7 @@ func (m *Move) actions() procedure.Actions {
 		"verify-downtime":   {Do: m.patiently(m.verifyDowntime)},
 		"confirm-open":      {Tell: m.tellOpen, Judge: m.judgeOpen},
 		"open-target":       {Do: m.patiently(m.openTarget)},
-		"start-application": {Do: m.startApplication},
+		"start-application": {Do: m.patiently(m.startApplication)},
 
 		"prove-constraints": {Do: m.patiently(m.proveConstraints)},
 		"remove-capture":    {Do: m.patiently(m.clearAway)},
