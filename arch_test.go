@@ -28,6 +28,7 @@ var arrows = []struct{ folder, may string }{
 	{"db", "row schema db/driver"},   // opens by URL what it was given: not which drivers there are
 
 	{"internal/failpoint", ""},
+	{"internal/strict", ""},                                    // YAML that people write
 	{"internal/plain", ""},                                     // what others named, for people
 	{"internal/procedure", "internal/failpoint"},               // knows nothing of databases
 	{"internal/work", "internal/failpoint internal/procedure"}, // nor does this
@@ -40,10 +41,12 @@ var arrows = []struct{ folder, may string }{
 	{"internal/verify", "row schema db db/driver internal/failpoint internal/load"},
 
 	{"internal/plan", "row schema db db/driver internal/check internal/translate internal/load"},
-	{"internal/release", "row schema db db/driver internal/check internal/translate internal/load internal/verify internal/procedure"},
+	{"internal/transform", "row schema db/driver"},
+	{"internal/release", "internal/strict internal/transform row schema db db/driver internal/check internal/translate internal/load internal/verify internal/procedure"},
 
 	{"internal/move", "row schema db db/driver internal/failpoint internal/plain internal/procedure internal/work internal/state internal/check " +
-		"internal/translate internal/load internal/replay internal/verify internal/plan internal/release"},
+		"internal/translate internal/load internal/replay internal/verify internal/plan internal/release " +
+		"internal/strict internal/transform"},
 	{"internal/console", "row schema internal/procedure internal/state internal/check internal/plan internal/move"},
 	{"internal/demo", "row schema internal/procedure internal/state internal/move internal/console"},
 	{"cmd/whimbrel", "*"}, // the only place that knows all drivers

@@ -95,6 +95,7 @@ type Column struct {
 	Generated *Generated // nil for an ordinary column
 	OnUpdate  string     // MariaDB, MySQL: the expression of ON UPDATE
 	Hidden    bool       // invisible columns: carried, and named in a finding
+	Made      bool       // by a new release's rule: its type is in no product's words yet
 	Comment   string
 }
 

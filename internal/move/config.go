@@ -1,27 +1,21 @@
 package move
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/whimbrel/whimbrel/internal/plan"
 	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/release"
+	"github.com/whimbrel/whimbrel/internal/strict"
 )
 
 // Config is what a move is to do, as whimbrel.yaml says it. Load reads it.
@@ -34,10 +28,12 @@ type Config struct {
 	Sessions    Sessions    `yaml:"sessions"`
 	Verify      Verify      `yaml:"verify"`
 	Wait        Wait        `yaml:"wait"`
+	Release     string      `yaml:"release"` // the folder of the application's new release; empty: only the database changes
 
-	File   string   `yaml:"-"` // the configuration's own path, as it was given
-	Dir    string   `yaml:"-"` // its folder, absolute: relative paths in it begin here, and commands run here
-	Listed []Listed `yaml:"-"` // the uptime tables that Tables.List or Tables.Uptime name, in order, none twice
+	File   string           `yaml:"-"` // the configuration's own path, as it was given
+	Dir    string           `yaml:"-"` // its folder, absolute: relative paths in it begin here, and commands run here
+	New    *release.Release `yaml:"-"` // what the folder Release holds; nil for none
+	Listed []Listed         `yaml:"-"` // the uptime tables that Tables.List or Tables.Uptime name, in order, none twice
 }
 
 // Side is one of the two databases.
@@ -86,22 +82,7 @@ type Listed struct {
 }
 
 // ConfigError is a mistake in the configuration, with its place. It never holds a value that might be a password.
-type ConfigError struct {
-	File         string
-	Line, Column int // 0 when it has no place
-	Message      string
-}
-
-// Error is one sentence that begins with the place.
-func (e *ConfigError) Error() string {
-	switch {
-	case e.Line == 0:
-		return e.File + ": " + e.Message
-	case e.Column == 0:
-		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
-}
+type ConfigError = strict.Error
 
 // Load reads a configuration, fills in what it leaves out, and refuses with a *ConfigError what can not be meant. Schemes
 // are the URL schemes that are known, environment looks up a variable (os.LookupEnv). It reads the files that the
@@ -122,14 +103,14 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 	if err != nil {
 		return nil, &ConfigError{File: path, Message: "it can not be read: " + cause(err)}
 	}
-	r := reading{file: path, mode: info.Mode().Perm()}
+	r := reading{mode: info.Mode().Perm()}
 	c := &Config{
 		Procedure: DowntimeOptimized().Name,
 		Sessions:  Sessions{Source: 4, Target: 4},
 		Wait:      Wait{Lock: 2 * time.Second, Settled: 10 * time.Minute},
 		File:      path, Dir: dir,
 	}
-	if err := r.decode(text, c); err != nil {
+	if err := r.decode(path, text, c); err != nil {
 		return nil, err
 	}
 	if err := r.complete(c, environment); err != nil {
@@ -140,133 +121,24 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 
 // reading is one configuration on its way in.
 type reading struct {
-	file string
+	*strict.File
 	mode fs.FileMode // who may read the file
-	body ast.Node    // of the document; nil for an empty one
 }
 
 // decode reads the text strictly.
-func (r *reading) decode(text []byte, c *Config) error {
-	tree, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return r.explain(err)
-	}
-	if len(tree.Docs) > 0 {
-		r.body = tree.Docs[0].Body
-	}
-	if r.body == nil {
-		return &ConfigError{File: r.file, Message: "it is empty; source and target must be named"}
-	}
-	if len(tree.Docs) > 1 {
-		return r.at(tree.Docs[1].Body.GetToken(), "a second document begins here; one file is one move")
+func (r *reading) decode(path string, text []byte, c *Config) (err error) {
+	words := strict.Words{Empty: "source and target must be named", Second: "one file is one move", What: "a configuration"}
+	if r.File, err = strict.Parse(path, text, words); err != nil {
+		return err
 	}
 	for _, key := range []string{"lock", "settled"} {
-		if n := child(child(r.body, "wait"), key); n != nil {
-			if d, err := time.ParseDuration(n.GetToken().Value); err != nil || d <= 0 {
-				return r.at(n.GetToken(), "here belongs a duration, such as 2s or 10m")
+		if value, there := r.Value("wait", key); there {
+			if d, err := time.ParseDuration(value); err != nil || d <= 0 {
+				return r.Wrong("here belongs a duration, such as 2s or 10m", "wait", key)
 			}
 		}
 	}
-	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return r.explain(err)
-	}
-	return nil
-}
-
-// explain turns what the YAML reader says into one sentence with its place.
-func (r *reading) explain(err error) error {
-	var unknown *yaml.UnknownFieldError
-	var wrong *yaml.TypeError
-	var unexpected *yaml.UnexpectedNodeTypeError
-	var placed yaml.Error
-	switch {
-	case errors.As(err, &unknown):
-		return r.at(unknown.Token, fmt.Sprintf("there is no key %q here", unknown.Token.Value))
-	case errors.As(err, &wrong):
-		return r.at(wrong.Token, "here belongs "+wanted(wrong.DstType))
-	case errors.As(err, &unexpected):
-		return r.at(unexpected.Token, "here belongs "+kinds[unexpected.Expected])
-	case errors.As(err, &placed):
-		message, _, _ := strings.Cut(placed.GetMessage(), "\n")
-		return r.at(placed.GetToken(), message)
-	}
-	return &ConfigError{File: r.file, Message: "it can not be read: it is not the YAML of a configuration"}
-}
-
-// kinds are the words of a person who writes YAML.
-var kinds = map[ast.NodeType]string{
-	ast.MappingType: "a group of keys", ast.MappingValueType: "a group of keys", ast.SequenceType: "a list, such as [a, b]",
-	ast.StringType: "a text", ast.IntegerType: "a whole number",
-}
-
-// wanted names a type in these words.
-func wanted(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Slice:
-		return kinds[ast.SequenceType]
-	case reflect.Int:
-		return kinds[ast.IntegerType]
-	case reflect.String:
-		return kinds[ast.StringType]
-	}
-	return kinds[ast.MappingType]
-}
-
-// at makes an error with the place of a token.
-func (r *reading) at(t *token.Token, message string) *ConfigError {
-	e := &ConfigError{File: r.file, Message: message}
-	if t != nil && t.Position != nil {
-		e.Line, e.Column = t.Position.Line, t.Position.Column
-	}
-	return e
-}
-
-// wrong makes an error about the value of a key, by its path, or, where it is not there, about the nearest group around it.
-func (r *reading) wrong(message string, path ...string) *ConfigError {
-	node := r.body
-	for _, key := range path {
-		next := child(node, key)
-		if next == nil {
-			break
-		}
-		node = next
-	}
-	return r.at(first(node), message)
-}
-
-// first is the token that a node begins with: for a group its first key, not the colon behind it.
-func first(node ast.Node) *token.Token {
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return n.Values[0].Key.GetToken()
-		}
-	case *ast.MappingValueNode:
-		return n.Key.GetToken()
-	}
-	return node.GetToken()
-}
-
-// child is the value of a key in a group, or an item of a list by its place from 0; nil when there is none.
-func child(node ast.Node, key string) ast.Node {
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		for _, v := range n.Values {
-			if v.Key.GetToken().Value == key {
-				return v.Value
-			}
-		}
-	case *ast.MappingValueNode:
-		if n.Key.GetToken().Value == key {
-			return n.Value
-		}
-	case *ast.SequenceNode:
-		if i, err := strconv.Atoi(key); err == nil && i < len(n.Values) {
-			return n.Values[i]
-		}
-	}
-	return nil
+	return r.Decode(c)
 }
 
 // complete fills in variables and reads the table list.
@@ -276,23 +148,38 @@ func (r *reading) complete(c *Config, environment func(string) (string, bool)) e
 		side *Side
 	}{{"source", &c.Source}, {"target", &c.Target}} {
 		if r.mode&0o077 != 0 && reveals(s.side.URL.Reveal()) {
-			return r.wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", s.name, "url")
+			return r.Wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", s.name, "url")
 		}
 		full, missing := expand(s.side.URL.Reveal(), environment)
 		if missing != "" {
-			return r.wrong(unset(missing), s.name, "url")
+			return r.Wrong(unset(missing), s.name, "url")
 		}
 		s.side.URL = NewSecret(full)
 		if s.side.PasswordFile, missing = expand(s.side.PasswordFile, environment); missing != "" {
-			return r.wrong(unset(missing), s.name, "password-file")
+			return r.Wrong(unset(missing), s.name, "password-file")
 		}
 	}
 	list, missing := expand(c.Tables.List, environment)
 	if missing != "" {
-		return r.wrong(unset(missing), "tables", "list")
+		return r.Wrong(unset(missing), "tables", "list")
 	}
 	c.Tables.List = list
+	if err := r.release(c, environment); err != nil {
+		return err
+	}
 	return r.list(c)
+}
+
+// release reads the new release.
+func (r *reading) release(c *Config, environment func(string) (string, bool)) (err error) {
+	folder, missing := expand(c.Release, environment)
+	if missing != "" {
+		return r.Wrong(unset(missing), "release")
+	}
+	if folder != "" {
+		c.New, err = release.Load(under(c.Dir, folder))
+	}
+	return err
 }
 
 func unset(name string) string {
@@ -302,12 +189,12 @@ func unset(name string) string {
 // list gathers the uptime tables.
 func (r *reading) list(c *Config) error {
 	if c.Tables.List != "" && c.Tables.Uptime != nil {
-		return r.wrong("uptime tables come from a list or from here, not from both; leave one out", "tables", "uptime")
+		return r.Wrong("uptime tables come from a list or from here, not from both; leave one out", "tables", "uptime")
 	}
 	if c.Tables.List == "" {
 		seen := map[string]bool{}
 		for i, name := range c.Tables.Uptime {
-			e := r.wrong(name+" is listed twice", "tables", "uptime", strconv.Itoa(i))
+			e := r.Wrong(name+" is listed twice", "tables", "uptime", strconv.Itoa(i))
 			if seen[name] {
 				return e
 			}
@@ -318,7 +205,7 @@ func (r *reading) list(c *Config) error {
 	}
 	text, err := within(c.Dir, c.Tables.List)
 	if err != nil {
-		return r.wrong(fmt.Sprintf("the table list %s can not be read: %s", c.Tables.List, cause(err)), "tables", "list")
+		return r.Wrong(fmt.Sprintf("the table list %s can not be read: %s", c.Tables.List, cause(err)), "tables", "list")
 	}
 	c.Listed, err = readList(c.Tables.List, text)
 	return err
@@ -379,7 +266,7 @@ func readList(file string, text []byte) ([]Listed, error) {
 // validate refuses what can not be meant.
 func (r *reading) validate(c *Config, schemes []string) error {
 	if !slices.ContainsFunc(Procedures(), func(s procedure.Story) bool { return s.Name == c.Procedure }) {
-		return r.wrong(fmt.Sprintf("there is no procedure %q; take downtime-optimized or standard", c.Procedure), "procedure")
+		return r.Wrong(fmt.Sprintf("there is no procedure %q; take downtime-optimized or standard", c.Procedure), "procedure")
 	}
 	if err := r.side(c.Source, c.Dir, "source", schemes); err != nil {
 		return err
@@ -389,19 +276,19 @@ func (r *reading) validate(c *Config, schemes []string) error {
 	}
 	switch {
 	case c.Source.Schema != "":
-		return r.wrong("schema belongs to the target; the source has schemas, a list", "source", "schema")
+		return r.Wrong("schema belongs to the target; the source has schemas, a list", "source", "schema")
 	case c.Target.Schemas != nil:
-		return r.wrong("schemas belongs to the source; the target has schema, one name", "target", "schemas")
+		return r.Wrong("schemas belongs to the source; the target has schema, one name", "target", "schemas")
 	case c.Source.URL.Reveal() == c.Target.URL.Reveal():
-		return r.wrong("source and target are the same database", "target", "url")
+		return r.Wrong("source and target are the same database", "target", "url")
 	case c.Sessions.Source < 1 || c.Sessions.Source > 1000:
-		return r.wrong("sessions are 1 to 1000", "sessions", "source")
+		return r.Wrong("sessions are 1 to 1000", "sessions", "source")
 	case c.Sessions.Target < 1 || c.Sessions.Target > 1000:
-		return r.wrong("sessions are 1 to 1000", "sessions", "target")
+		return r.Wrong("sessions are 1 to 1000", "sessions", "target")
 	}
 	for i, pattern := range c.Tables.Skip {
 		if _, err := filepath.Match(pattern, ""); err != nil {
-			return r.wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "tables", "skip", strconv.Itoa(i))
+			return r.Wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "tables", "skip", strconv.Itoa(i))
 		}
 	}
 	return r.levels(c.Verify.Levels)
@@ -409,16 +296,16 @@ func (r *reading) validate(c *Config, schemes []string) error {
 
 func (r *reading) side(s Side, dir, name string, schemes []string) error {
 	if s.URL.Reveal() == "" {
-		return r.wrong(fmt.Sprintf("the %s has no url", name), name, "url")
+		return r.Wrong(fmt.Sprintf("the %s has no url", name), name, "url")
 	}
 	u, err := s.Resolve(dir)
 	switch {
 	case err != nil && s.PasswordFile != "":
-		return r.wrong(err.Error(), name, "password-file")
+		return r.Wrong(err.Error(), name, "password-file")
 	case err != nil:
-		return r.wrong(err.Error(), name, "url")
+		return r.Wrong(err.Error(), name, "url")
 	case !slices.Contains(schemes, u.Scheme):
-		return r.wrong(fmt.Sprintf("no database is known by %s:; take one of %s", u.Scheme, strings.Join(schemes, ", ")), name, "url")
+		return r.Wrong(fmt.Sprintf("no database is known by %s:; take one of %s", u.Scheme, strings.Join(schemes, ", ")), name, "url")
 	}
 	return nil
 }
@@ -426,10 +313,10 @@ func (r *reading) side(s Side, dir, name string, schemes []string) error {
 func (r *reading) levels(levels map[string]Level) error {
 	for _, pattern := range slices.Sorted(maps.Keys(levels)) {
 		if _, err := filepath.Match(pattern, ""); err != nil {
-			return r.wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "verify", "levels", pattern)
+			return r.Wrong(fmt.Sprintf("the pattern %q is not complete", pattern), "verify", "levels", pattern)
 		}
 		if level := levels[pattern]; level != FullDowntime && level != FullUptimeChanged && level != Sample {
-			return r.wrong(fmt.Sprintf("there is no level %q; take %s, %s or %s", level, FullDowntime, FullUptimeChanged, Sample),
+			return r.Wrong(fmt.Sprintf("there is no level %q; take %s, %s or %s", level, FullDowntime, FullUptimeChanged, Sample),
 				"verify", "levels", pattern)
 		}
 	}

@@ -15,7 +15,7 @@ func (t *translator) columns(p *Pair) {
 	for _, c := range p.Source.Columns {
 		made := *c
 		switch {
-		case t.same:
+		case t.same && !c.Made:
 			made.Type = t.renamedType(c.Type)
 			made.Identity.Sequence = t.renamedName(c.Identity.Sequence)
 			t.ownWords(p, c)

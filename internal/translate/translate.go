@@ -20,6 +20,8 @@ type Options struct {
 	// Schema is the schema of the target that takes the source's tables. Empty: one schema of the source goes to the target's
 	// default schema, several keep their names.
 	Schema string
+	// Renamed are the names that tables get at the target, by their names at the source; one that is not there keeps its name.
+	Renamed map[schema.Name]string
 	// Moved says which tables move; nil: all.
 	Moved func(schema.Name) bool
 	// Facts are what surveys found. A loss that depends on values is left out when its table was surveyed and has none.
@@ -199,7 +201,7 @@ func (t *translator) each(part func(*Pair)) {
 // begin makes the pair with a target table that has no columns yet.
 func (t *translator) begin(s *schema.Table) *Pair {
 	p := &Pair{Source: s, Target: &schema.Table{
-		Name: schema.Name{Schema: t.schemas[s.Name.Schema], Name: s.Name.Name}, Number: s.Number,
+		Name: schema.Name{Schema: t.schemas[s.Name.Schema], Name: cmp.Or(t.Renamed[s.Name], s.Name.Name)}, Number: s.Number,
 		Comment: s.Comment, Rows: s.Rows, Bytes: s.Bytes,
 	}}
 	t.pairs[s.Name] = p

@@ -1,0 +1,232 @@
+package transform
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// form is a table of the source beside the form that a rule gives it.
+type form struct {
+	rule    Rule
+	source  *schema.Table
+	view    *schema.Table
+	where   *expression
+	columns []made   // of the view, in its order
+	notes   []string // what stands beside the columns and does not stay, in clauses
+}
+
+// made says how one column of the view comes about: from a column of the source, unchanged, converted or decoded, or by an
+// expression.
+type made struct {
+	name    string
+	from    *schema.Column // nil for an expression
+	convert conversion     // nil where cells stay as they are
+	value   *expression
+	place   string
+}
+
+// compile makes the form of a table, or says what is wrong with its rule.
+func compile(rule Rule, source *schema.Table) (*form, error) {
+	f := &form{rule: rule, source: source}
+	var errs []error
+	if rule.Where != "" {
+		where, err := compileExpression(rule.Where, source)
+		switch {
+		case err != nil:
+			errs = append(errs, mistake(rule.Place, "where: %v", err))
+		case !where.fits(row.Bool):
+			errs = append(errs, mistake(rule.Place, "where: the expression gives %s and not true or false", where.result))
+		}
+		f.where = where
+	}
+	view := *source
+	view.Columns = nil
+	errs = append(errs, f.keep(&view), f.add(&view))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(view.Columns) == 0 {
+		return nil, mistake(rule.Place, "no column of %s is left", source.Name)
+	}
+	f.view = &view
+	return f, f.rename()
+}
+
+// keep puts the columns into the view that stay as they are, in their order.
+func (f *form) keep(view *schema.Table) error {
+	var errs []error
+	gone := map[string]bool{}
+	for _, name := range f.rule.Drop {
+		if f.source.Column(name) == nil {
+			errs = append(errs, mistake(f.rule.Place, "drop: %s has no column %s", f.source.Name, name))
+		}
+		gone[name] = true
+	}
+	for _, c := range f.rule.Columns {
+		gone[c.From], gone[c.Name] = true, true
+	}
+	for _, c := range f.source.Columns {
+		if !gone[c.Name] {
+			view.Columns = append(view.Columns, c)
+			f.columns = append(f.columns, made{name: c.Name, from: c})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// add makes the columns that the rule names. One that comes from a column takes that one's place in the order.
+func (f *form) add(view *schema.Table) error {
+	var errs []error
+	for _, c := range f.rule.Columns {
+		if slices.ContainsFunc(f.columns, func(m made) bool { return m.name == c.Name }) {
+			errs = append(errs, mistake(c.Place, "there are two columns %s", c.Name))
+			continue
+		}
+		m, column, err := f.make(c)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		at := len(f.columns)
+		if m.from != nil {
+			at = f.placeOf(m.from)
+		}
+		f.columns = slices.Insert(f.columns, at, m)
+		view.Columns = slices.Insert(view.Columns, at, column)
+	}
+	return errors.Join(errs...)
+}
+
+// placeOf is where a column that comes from one of the source stands: behind all that come from columns before it.
+func (f *form) placeOf(from *schema.Column) int {
+	order := slices.Index(f.source.Columns, from)
+	at := slices.IndexFunc(f.columns, func(m made) bool {
+		return m.from == nil || slices.Index(f.source.Columns, m.from) > order
+	})
+	if at < 0 {
+		return len(f.columns)
+	}
+	return at
+}
+
+func (f *form) make(c Column) (made, *schema.Column, error) {
+	m := made{name: c.Name, place: c.Place}
+	column := &schema.Column{Name: c.Name, Null: true}
+	if c.Type != "" {
+		t, err := ParseType(c.Type)
+		if err != nil {
+			return m, nil, mistake(c.Place, "column %s: %v", c.Name, err)
+		}
+		column.Type = t
+	}
+	var err error
+	switch {
+	case c.Name == "":
+		err = mistake(c.Place, "a column has no name")
+	case (c.From == "") == (c.Value == ""):
+		err = mistake(c.Place, "column %s needs either from, a column of the source, or value, an expression", c.Name)
+	case c.From != "":
+		err = f.fromColumn(c, &m, column)
+	default:
+		err = f.fromValue(c, &m, column)
+	}
+	if c.Null != nil {
+		column.Null = *c.Null
+	}
+	return m, column, err
+}
+
+func (f *form) fromColumn(c Column, m *made, column *schema.Column) error {
+	from := f.source.Column(c.From)
+	if from == nil {
+		return mistake(c.Place, "column %s: %s has no column %s%s", c.Name, f.source.Name, c.From, alike(c.From, f.source))
+	}
+	m.from = from
+	declared := column.Type
+	*column = *from
+	column.Name = c.Name
+	if c.Charset != "" {
+		return f.decoded(c, m, column, declared)
+	}
+	if c.Stored != "" {
+		return mistake(c.Place, "column %s: declared says something of charset, which is not given", c.Name)
+	}
+	if c.Type == "" {
+		return nil
+	}
+	column.Type, column.Generated, column.Default, column.OnUpdate, column.Made = declared, nil, nil, "", true
+	if declared.Kind != row.Int {
+		column.Identity = schema.Identity{}
+	}
+	convert, possible := conversionOf(from.Type, declared)
+	if !possible {
+		return mistake(c.Place, "column %s: %s can not be made of %s without an expression", c.Name, c.Type, from.Type.Kind)
+	}
+	m.convert = convert
+	return nil
+}
+
+func (f *form) fromValue(c Column, m *made, column *schema.Column) error {
+	if c.Type == "" {
+		return mistake(c.Place, "column %s: a computed column needs a type", c.Name)
+	}
+	if c.Charset != "" || c.Stored != "" {
+		return mistake(c.Place, "column %s: charset belongs to a column that comes from one of the source; in an expression it is decode(column, %q)", c.Name, c.Charset)
+	}
+	value, err := compileExpression(c.Value, f.source)
+	if err != nil {
+		return mistake(c.Place, "column %s: %v", c.Name, err)
+	}
+	if !value.fits(column.Type.Kind) {
+		return mistake(c.Place, "column %s: the expression gives %s, and the column is %s", c.Name, value.result, c.Type)
+	}
+	m.value, column.Made = value, true
+	return nil
+}
+
+// decoded is a column of text that is stored in another character set than the source says, or as bytes.
+func (f *form) decoded(c Column, m *made, column *schema.Column, declared schema.Type) error {
+	set, err := findCharset(c.Charset)
+	if err != nil {
+		return mistake(c.Place, "column %s: %v", c.Name, err)
+	}
+	var stored *charset
+	switch kind := naturalKind(m.from.Type); {
+	case kind == row.Text && c.Stored == "":
+		return mistake(c.Place, "column %s: %s is text; say in declared which character set the source takes it for", c.Name, c.From)
+	case kind == row.Text:
+		s, err := findCharset(c.Stored)
+		if err != nil || s.name == "cesu8" {
+			return mistake(c.Place, "column %s: declared: %q is no character set that a column can be declared to have", c.Name, c.Stored)
+		}
+		stored = &s
+	case kind != row.Bytes:
+		return mistake(c.Place, "column %s: %s holds neither text nor bytes", c.Name, c.From)
+	case c.Stored != "":
+		return mistake(c.Place, "column %s: %s holds bytes, which are declared to be in no character set", c.Name, c.From)
+	}
+	column.Type, column.Default, column.Generated = schema.Type{Kind: row.Text, Length: m.from.Type.Length, Binary: true}, nil, nil
+	column.Made = true
+	if c.Type != "" {
+		column.Type = declared
+	}
+	if column.Type.Kind != row.Text {
+		return mistake(c.Place, "column %s: text is decoded, and the type is %s", c.Name, c.Type)
+	}
+	m.convert = decoding(set, stored)
+	return nil
+}
+
+// alike names a column that was perhaps meant.
+func alike(name string, t *schema.Table) string {
+	for _, c := range t.Columns {
+		if strings.EqualFold(c.Name, name) {
+			return "; " + c.Name + " is there"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,168 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// view is an open source as the new release sees it.
+type view struct {
+	*driver.Database // the source as it is
+	forms            map[schema.Name]*form
+	broken           error // why there are no forms; then what begins something fails, and what takes something back does not
+}
+
+// View is an open database with rules before it.
+type View struct {
+	*driver.Database
+	view *view
+}
+
+// Open puts rules before an open source, whose catalog it reads: the database it returns has the tables of the schemas in their new
+// form, and a table that no rule names as it is. It plays the roles of a source only. A rule that does not fit the catalog
+// makes every call fail that reads or prepares a table, with the rule's place; what takes something back works all the same.
+// Closing it closes the source.
+func Open(ctx context.Context, source *driver.Database, schemas []string, rules []Rule) (*View, error) {
+	v := &view{Database: source, forms: map[schema.Name]*form{}}
+	whole, err := source.Inspector.Inspect(ctx, schemas)
+	if err != nil {
+		return nil, err
+	}
+	v.broken = v.compile(whole, rules)
+	seen := *source
+	seen.Info.Limits.Literals = false // cells that are to be read by expressions and conversions are of their column's kind
+	seen.Dialect, seen.Inspector = dialect{source.Dialect, v}, inspector{v}
+	seen.Loader, seen.Ledger, seen.Lists, seen.Applier, seen.Guard, seen.Sequences = nil, nil, nil, nil, nil, nil
+	seen.Reader = reader{v}
+	v.optional(&seen)
+	return &View{&seen, v}, nil
+}
+
+// optional puts views before the roles that not every database plays.
+func (v *view) optional(seen *driver.Database) {
+	source := v.Database
+	if source.Surveyor != nil {
+		seen.Surveyor = surveyor{v}
+	}
+	if source.Splitter != nil {
+		seen.Splitter = splitter{v}
+	}
+	if source.Pipe != nil {
+		seen.Pipe = pipe{v}
+	}
+	if source.Capturer != nil {
+		seen.Capturer = capturer{v}
+	}
+	if source.Recorder != nil {
+		seen.Recorder = recorder{v}
+	}
+	if source.Watcher != nil {
+		seen.Watcher = watcher{source.Watcher, v}
+	}
+	if source.Gate != nil {
+		seen.Gate = gate{source.Gate, v}
+	}
+	if source.Sequencer != nil {
+		seen.Sequencer = sequencer{v}
+	}
+	if source.Many != nil {
+		seen.Many = many{source.Many, v}
+	}
+	if source.Rights != nil {
+		seen.Rights = rights{v}
+	}
+}
+
+// compile makes the forms.
+func (v *view) compile(whole *schema.Schema, rules []Rule) error {
+	var errs []error
+	for _, rule := range rules {
+		table := find(whole, rule.Table)
+		switch {
+		case table == nil:
+			errs = append(errs, mistake(rule.Place, "there is no table %s at the source", rule.Table))
+			continue
+		case v.forms[table.Name] != nil:
+			errs = append(errs, mistake(rule.Place, "%s has a rule already, at %s", table.Name, v.forms[table.Name].rule.Place))
+			continue
+		}
+		f, err := compile(rule, table)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		v.forms[table.Name] = f
+	}
+	if err := errors.Join(errs...); err != nil {
+		clear(v.forms)
+		return err
+	}
+	for _, f := range v.forms {
+		f.view = parents(v.forms, f.view)
+	}
+	return nil
+}
+
+// find looks a table up by its name or its full name.
+func find(whole *schema.Schema, name string) *schema.Table {
+	i := slices.IndexFunc(whole.Tables, func(t *schema.Table) bool { return t.Name.Name == name || t.Name.String() == name })
+	if i < 0 {
+		return nil
+	}
+	return whole.Tables[i]
+}
+
+// source returns a table of the view as it is at the source.
+func (v *view) source(t *schema.Table) *schema.Table {
+	f := v.forms[t.Name]
+	if f == nil {
+		return t
+	}
+	is := *f.source
+	is.Number = t.Number
+	return &is
+}
+
+func (v *view) sources(tables []*schema.Table) []*schema.Table {
+	all := make([]*schema.Table, len(tables))
+	for i, t := range tables {
+		all[i] = v.source(t)
+	}
+	return all
+}
+
+// shaped returns the table and a shape of it as they are at the source, for what needs no rows.
+func (v *view) shaped(t *schema.Table, s schema.Shape) (*schema.Table, schema.Shape, error) {
+	r, err := v.rows(t, s)
+	if err != nil || r == nil {
+		return t, s, err
+	}
+	return v.source(t), r.read, nil
+}
+
+// rows returns what turns the table's rows, nil for a table without a rule.
+func (v *view) rows(t *schema.Table, s schema.Shape) (*rows, error) {
+	if v.broken != nil {
+		return nil, v.broken
+	}
+	f := v.forms[t.Name]
+	if f == nil {
+		return nil, nil
+	}
+	return f.reader(s)
+}
+
+// Renamed returns the new names of the source's tables that get one.
+func (v *View) Renamed() map[schema.Name]string {
+	names := map[schema.Name]string{}
+	for name, f := range v.view.forms {
+		if f.rule.To != "" {
+			names[name] = f.rule.To
+		}
+	}
+	return names
+}
