@@ -38,7 +38,7 @@ go build ./... || exit 1
 for s in $wanted; do
   case $s in
     units) suite units 15m $(go list ./... | grep -v '/internal/e2e$') ;;
-    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate' ./internal/e2e ;;
+    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
     chaos) CHAOS_MINUTES=2 suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;

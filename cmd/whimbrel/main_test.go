@@ -139,12 +139,13 @@ func TestInitWritesAConfigurationOnce(t *testing.T) {
 		t.Error(err)
 	}
 	live := strings.NewReplacer("# schemas:", "schemas:", "# schema:", "schema:", "# list:", "list:", "uptime: []", "", "# stop:", "stop:",
-		"# start:", "start:", "# start-source:", "start-source:", "# verify:", "verify:", "# wait:", "wait:").Replace(string(written))
-	if err := errors.Join(os.WriteFile(path, []byte(live), 0o600), os.WriteFile(filepath.Join(c.dir, "uptime.txt"), nil, 0o600)); err != nil {
+		"# start:", "start:", "# start-source:", "start-source:", "# verify:", "verify:", "# wait:", "wait:", "# release:", "release:").Replace(string(written))
+	if err := errors.Join(os.WriteFile(path, []byte(live), 0o600), os.WriteFile(filepath.Join(c.dir, "uptime.txt"), nil, 0o600),
+		os.Mkdir(filepath.Join(c.dir, "release-2.0"), 0o700), os.WriteFile(filepath.Join(c.dir, "release-2.0", "release.yaml"), []byte("name: shop\nversion: 2\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	full, err := p.load()
-	if err != nil || full.Application.StartSource == "" || full.Wait.Settled == 0 || full.Verify.Levels == nil {
+	if err != nil || full.Application.StartSource == "" || full.Wait.Settled == 0 || full.Verify.Levels == nil || full.New == nil {
 		t.Errorf("with every key: %v, %+v", err, full)
 	}
 }

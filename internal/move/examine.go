@@ -134,7 +134,7 @@ func (m *Move) gaps(ctx context.Context, e *examination, live []*schema.Table) (
 	if check.Forbids(found) {
 		return found, nil
 	}
-	p, _ := translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{Schema: m.config.Target.Schema})
+	p, _ := translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, m.translating())
 	for _, t := range live {
 		pair := p.Pair(t.Name)
 		if pair == nil {
@@ -191,9 +191,9 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 }
 
 func (m *Move) planned(source, target *driver.Database, e *examination) (*translate.Plan, []check.Finding) {
-	return translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, translate.Options{
-		Schema: m.config.Target.Schema, Moved: e.moves, Facts: e.facts(),
-	})
+	o := m.translating()
+	o.Moved, o.Facts = e.moves, e.facts()
+	return translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, o)
 }
 
 func appendNew(list []string, s string) []string {

@@ -123,7 +123,7 @@ func (m *Move) actions() procedure.Actions {
 // Run goes on from where the journal says the move stands. See Conductor.
 func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcome, error) {
 	if m.engine.Position().Procedure == "" { // what a move that was reset remembered is not this one's
-		if err := m.state.Forget(ctx); err != nil {
+		if err := m.state.Forget(ctx, calmFolder); err != nil {
 			return procedure.Failure, err
 		}
 	}
@@ -141,6 +141,9 @@ func (m *Move) Repeat(ctx context.Context, step string, q procedure.Questions) (
 // conduct resumes, goes on, and writes the report, whatever came of it.
 func (m *Move) conduct(ctx context.Context, do func() (procedure.Outcome, error)) (procedure.Outcome, error) {
 	if err := m.patiently(m.resume)(ctx); err != nil {
+		return procedure.Failure, err
+	}
+	if err := m.sameRelease(ctx); err != nil {
 		return procedure.Failure, err
 	}
 	outcome, err := do()
@@ -191,7 +194,7 @@ func (m *Move) Reset(ctx context.Context) error {
 	}
 	m.laid.Store(&layout{})
 	m.board, m.replays = newBoard(), &replays{}
-	return errors.Join(m.state.Forget(ctx), m.Close()) // the next run is another one, and opens its own sessions
+	return errors.Join(m.state.Forget(ctx, calmFolder), m.Close()) // the next run is another one, and opens its own sessions
 }
 
 // quieten makes sure that no process of this move, however late, writes to the target any more. A ledger that is not there
@@ -254,7 +257,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 
 // Verify compares every table in full as both sides are now. See Prover.
 func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
-	if err := m.known(ctx); err != nil {
+	if err := errors.Join(m.sameRelease(ctx), m.known(ctx)); err != nil {
 		return nil, err
 	}
 	if err := m.proveAll(ctx, m.proveFully); err != nil {

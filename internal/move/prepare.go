@@ -87,7 +87,7 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if len(taken) > 0 {
 		return fmt.Errorf("the target has tables of these names already: %s; drop or rename them, or name another schema", strings.Join(taken, ", "))
 	}
-	return m.state.SetDocument(ctx, tablesAreOurs, true)
+	return m.state.SetDocuments(ctx, map[string]any{tablesAreOurs: true, releaseKey: m.config.New.Digest()})
 }
 
 // dropTables removes what createTables made.

@@ -11,13 +11,16 @@ import (
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 	"github.com/whimbrel/whimbrel/internal/load"
+	"github.com/whimbrel/whimbrel/internal/transform"
+	"github.com/whimbrel/whimbrel/internal/translate"
 )
 
 // sides are the two databases, each opened when a step first needs it.
 type sides struct {
 	mu     sync.Mutex
 	opened map[driver.Side]*driver.Database
-	epoch  int64 // ours at the target; 0 before this process took over
+	view   *transform.View // before the source, where a release gives tables another form
+	epoch  int64           // ours at the target; 0 before this process took over
 }
 
 // source returns the open source.
@@ -75,7 +78,38 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 	}
 	// Loads, replay and a comparison go on side by side, and each may hold a session of one side while it waits for one of the
 	// other: there must be one for each of them, and for reading keys again, or they would wait for ever.
-	return d.Open(ctx, u, driver.Options{Side: s, Run: run, Sessions: 4*sessions + 2})
+	db, err := d.Open(ctx, u, driver.Options{Side: s, Run: run, Sessions: 4*sessions + 2})
+	if err != nil || s == driver.Target || m.config.New == nil || len(m.config.New.Rules) == 0 {
+		return db, err
+	}
+	view, err := transform.Open(ctx, db, side.Schemas, m.config.New.Rules)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	m.sides.view = view
+	return view.Database, nil
+}
+
+// releaseKey is the document with the digest of the release that the tables at the target were made for.
+const releaseKey = "release"
+
+// sameRelease refuses to go on with another release than the one that rows were loaded by: a table would hold some of each.
+func (m *Move) sameRelease(ctx context.Context) error {
+	var began string
+	there, err := m.state.Document(ctx, releaseKey, &began)
+	if err == nil && there && began != m.config.New.Digest() {
+		err = errors.New("the release's rules are not those that this move began with; put them back as they were, or reset the move and begin again")
+	}
+	return err
+}
+
+// translating are the options of every translation of this move. The source must be open.
+func (m *Move) translating() translate.Options {
+	o := translate.Options{Schema: m.config.Target.Schema}
+	if m.sides.view != nil {
+		o.Renamed = m.sides.view.Renamed()
+	}
+	return o
 }
 
 func (m *Move) driverOf(u *url.URL) driver.Driver {
@@ -129,7 +163,7 @@ func (m *Move) Close() error {
 	for _, db := range m.sides.opened {
 		errs = append(errs, db.Close())
 	}
-	m.sides.opened, m.sides.epoch = nil, 0
+	m.sides.opened, m.sides.view, m.sides.epoch = nil, nil, 0
 	return errors.Join(errs...)
 }
 

@@ -39,7 +39,10 @@ type calm struct {
 	Asked  driver.Questions
 }
 
-func calmKey(t schema.Name) string { return "calm/" + t.String() }
+// calmFolder holds what is known of calm tables, which a new run may rely on: it is of the source and not of a run.
+const calmFolder = "calm"
+
+func calmKey(t schema.Name) string { return calmFolder + "/" + t.String() }
 
 // digest tells a table's definition from another one.
 func digest(t *schema.Table) (string, error) {
@@ -187,6 +190,5 @@ func (m *Move) questions(ctx context.Context, e *examination) (map[schema.Name]d
 	if err != nil {
 		return nil, err
 	}
-	o := translate.Options{Schema: m.config.Target.Schema}
-	return translate.Questions(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, o, heavy), nil
+	return translate.Questions(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, m.translating(), heavy), nil
 }

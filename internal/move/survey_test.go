@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/state"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -101,4 +102,8 @@ func TestAnEarlierLookIsReliedOn(t *testing.T) {
 	s.found = []driver.Fact{{Column: "name", What: driver.Longest, Value: 5}}
 	expect("when it was mended", relying, 1)
 	expect("and looked at again", relying, 0)
+	s.looks = 0
+	if outcome, err := m.Run(t.Context(), procedure.GoOn); err != nil || outcome != procedure.Finished || s.looks > 0 {
+		t.Errorf("a run after it: %s, %v, %d looks", outcome, err, s.looks)
+	}
 }

@@ -73,11 +73,16 @@ func (s *State) run() (run string, err error) {
 	return run, s.query(`INSERT INTO setting VALUES ('run', ?)`, text(run), nil)
 }
 
-// Forget empties everything but the journal: what is remembered next belongs to another run. Again: does nothing.
-func (s *State) Forget(ctx context.Context) error {
+// Forget empties everything but the journal and the documents of one folder: what is remembered next belongs to another run.
+// Again: does nothing.
+func (s *State) Forget(ctx context.Context, but string) error {
 	return s.with(ctx, "forget the run", func() error {
 		return s.write(func() error {
-			return s.db.Exec(`DELETE FROM setting; DELETE FROM document; DELETE FROM plan; DELETE FROM range; DELETE FROM counter`)
+			const others = `DELETE FROM document WHERE NOT (key > ? AND key < ?)` // a zero follows the slash
+			if err := s.query(others, text(but+"/", but+"0"), nil); err != nil {
+				return err
+			}
+			return s.db.Exec(`DELETE FROM setting; DELETE FROM plan; DELETE FROM range; DELETE FROM counter`)
 		})
 	})
 }

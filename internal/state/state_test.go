@@ -141,7 +141,7 @@ func TestARunIsForgottenButNotItsJournal(t *testing.T) {
 	if _, err := s.SavePlan(ctx, 1, ranges(3)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Forget(ctx), s.Forget(ctx)); err != nil {
+	if err := errors.Join(s.Forget(ctx, "kept"), s.Forget(ctx, "kept")); err != nil {
 		t.Fatal(err)
 	}
 	_, planned, err := s.Planned(ctx, 1)
