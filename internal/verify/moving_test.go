@@ -33,7 +33,8 @@ import (
 // movingColumns are of a table that an application goes on writing to.
 func movingColumns() []column {
 	return []column{
-		{name: "id", typ: schema.Type{Kind: row.Int, Precision: 64}}, {name: "n", typ: schema.Type{Kind: row.Int, Precision: 64}},
+		{name: "id", typ: schema.Type{Kind: row.Int, Precision: 64}},
+		{name: "n", typ: schema.Type{Kind: row.Int, Precision: 64}},
 		{name: "note", typ: schema.Type{Kind: row.Text, Length: 60, Binary: true}, null: true},
 		{name: "amount", typ: schema.Type{Kind: row.Decimal, Precision: 12, Scale: 2}},
 	}

@@ -19,8 +19,10 @@ func ledgerColumns() []column {
 	amount := schema.Type{Kind: row.Decimal, Precision: 12, Scale: 2}
 	name := schema.Type{Kind: row.Text, Length: 40, Binary: true}
 	return []column{
-		{name: "id", typ: schema.Type{Kind: row.Int, Precision: 64}}, {name: "amount", typ: amount, null: true},
-		{name: "payer", typ: name, null: true}, {name: "payee", typ: name, null: true},
+		{name: "id", typ: schema.Type{Kind: row.Int, Precision: 64}},
+		{name: "amount", typ: amount, null: true},
+		{name: "payer", typ: name, null: true},
+		{name: "payee", typ: name, null: true},
 		{name: "at", typ: schema.Type{Kind: row.Timestamp, Scale: 6}, null: true},
 	}
 }
@@ -53,30 +55,36 @@ var rowTwins = []struct {
 	{"moved to another key", []int{7, 1007}, func() [][][]byte { return [][][]byte{with(ledgerRow(7), 0, "1007")} }, map[string]verify.What{"7": verify.Missing, "1007": verify.Extra}},
 	{"stale", []int{7}, func() [][][]byte { return [][][]byte{with(ledgerRow(7), 1, "0.49", 4, "2026-03-28 02:30:07")} }, map[string]verify.What{"7": verify.Unlike}},
 	{
-		"two errors that cancel in a sum of amounts", []int{7, 8},
+		"two errors that cancel in a sum of amounts",
+		[]int{7, 8},
 		func() [][][]byte { return [][][]byte{with(ledgerRow(7), 1, "0.51"), with(ledgerRow(8), 1, "1.49")} },
 		map[string]verify.What{"7": verify.Unlike, "8": verify.Unlike},
 	},
 	{
-		"two rows with the same error, which cancel in an exclusive-or", []int{7, 42},
+		"two rows with the same error, which cancel in an exclusive-or",
+		[]int{7, 42},
 		func() [][][]byte { return [][][]byte{with(ledgerRow(7), 1, "9.99"), with(ledgerRow(42), 1, "9.99")} },
 		map[string]verify.What{"7": verify.Unlike, "42": verify.Unlike},
 	},
 	{
-		"two rows that swapped all but their keys", []int{7, 8},
+		"two rows that swapped all but their keys",
+		[]int{7, 8},
 		func() [][][]byte { return [][][]byte{with(ledgerRow(8), 0, "7"), with(ledgerRow(7), 0, "8")} },
 		map[string]verify.What{"7": verify.Unlike, "8": verify.Unlike},
 	},
 	{
-		"two values swapped between rows", []int{7, 9},
+		"two values swapped between rows",
+		[]int{7, 9},
 		func() [][][]byte { return [][][]byte{with(ledgerRow(7), 2, "p4"), with(ledgerRow(9), 2, "p2")} },
 		map[string]verify.What{"7": verify.Unlike, "9": verify.Unlike},
 	},
 	{"two columns swapped", []int{7}, func() [][][]byte { return [][][]byte{with(ledgerRow(7), 2, "q1", 3, "p2")} }, map[string]verify.What{"7": verify.Unlike}},
 	{"the border between columns moved", []int{7}, func() [][][]byte { return [][][]byte{with(ledgerRow(7), 2, "p2q", 3, "1")} }, map[string]verify.What{"7": verify.Unlike}},
 	{
-		"one missing and one extra, so that the counts agree", []int{7, 1000},
-		func() [][][]byte { return [][][]byte{ledgerRow(1000)} }, map[string]verify.What{"7": verify.Missing, "1000": verify.Extra},
+		"one missing and one extra, so that the counts agree",
+		[]int{7, 1000},
+		func() [][][]byte { return [][][]byte{ledgerRow(1000)} },
+		map[string]verify.What{"7": verify.Missing, "1000": verify.Extra},
 	},
 }
 

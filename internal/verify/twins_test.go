@@ -52,10 +52,7 @@ func products() []product {
 	}
 }
 
-func TestMain(m *testing.M) {
-	defer testserver.StopAll()
-	m.Run()
-}
+func TestMain(m *testing.M) { testserver.Main(m) }
 
 // end is one side's database with its table.
 type end struct {
