@@ -28,7 +28,7 @@ suite() { # NAME TIMEOUT ARGUMENTS…
     grep -vE '^=== |^ *--- PASS|^ok |^PASS|no test files' "$log" | tail -n 300
   fi
   grep -E '^(ok|FAIL)[[:space:]]' "$log"
-  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:) ' "$log" || true
+  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:|verified) ' "$log" || true
   echo "== $name: $ok passed, $bad failed, $skip skipped, $((SECONDS - began)) s"
   passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
 }
@@ -38,7 +38,7 @@ go build ./... || exit 1
 for s in $wanted; do
   case $s in
     units) suite units 15m $(go list ./... | grep -v '/internal/e2e$') ;;
-    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate' ./internal/e2e ;;
+    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
     chaos) CHAOS_MINUTES=2 suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;

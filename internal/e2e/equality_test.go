@@ -148,15 +148,19 @@ VACUUM;
 		tables: `
 CREATE TABLE h67_touched (k int PRIMARY KEY, v int, at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
 INSERT INTO h67_touched VALUES (1, 1, '2001-01-01 00:00:00'), (2, 2, '2002-02-02 00:00:00');
+CREATE TABLE h66_first (k int PRIMARY KEY, at timestamp NULL, later timestamp NULL);
+INSERT INTO h66_first VALUES (1, NULL, NULL), (2, NULL, '2004-04-04 00:00:00');
 CREATE TABLE h65_zero (k int AUTO_INCREMENT PRIMARY KEY, v int);
 SET sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');
 INSERT INTO h65_zero VALUES (0, 1), (5, 2);
 `,
-		uptime: []string{"h67_touched", "h65_zero"},
+		uptime: []string{"h67_touched", "h66_first", "h65_zero"},
 		change: `
 UPDATE h67_touched SET v = 10, at = '2011-11-11 11:11:11' WHERE k = 1;
 UPDATE h67_touched SET v = 20, at = at WHERE k = 2;
 INSERT INTO h67_touched VALUES (3, 3, '2003-03-03 03:03:03');
+UPDATE h66_first SET later = NULL;
+INSERT INTO h66_first VALUES (3, NULL, NULL);
 UPDATE h65_zero SET v = v + 10;
 `,
 	},

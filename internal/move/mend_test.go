@@ -427,3 +427,61 @@ func TestEveryTableHasACertificate(t *testing.T) {
 		t.Errorf("the target opens by a forged certificate: %v", err)
 	}
 }
+
+// A comparison in the uptime that is broken off goes on table by table: what was found equal is not read again, what was under way is,
+// from its beginning.
+func TestALiveComparisonGoesOnTableByTable(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	s.config.Listed = append(s.config.Listed, Listed{Name: "notes", Place: "uptime.txt:2"})
+	s.config.Verify.Levels = map[string]Level{"*": FullUptimeChanged}
+	s.config.Sessions = Sessions{Source: 1, Target: 1} // one table after the other
+	proofs := func(m *Move) map[string]proof {
+		kept := map[string]proof{}
+		for _, x := range m.tables() {
+			var p proof
+			if found, err := m.state.Document(t.Context(), uptimeProof(x), &p); err != nil {
+				t.Fatal(err)
+			} else if found {
+				kept[x.name] = p
+			}
+		}
+		return kept
+	}
+	var first map[string]proof
+	t.Run("process", func(t *testing.T) {
+		m := s.open(t)
+		s.until(t, m, "accept-findings")
+		if err := m.Answer(t.Context(), "accept-findings", procedure.Yes); err != nil {
+			t.Fatal(err)
+		}
+		ctx, kill := context.WithCancel(t.Context())
+		compared := 0
+		s.target.Fault = func(op string) error {
+			if op == "before Guard.Stands" {
+				if compared++; compared == 2 {
+					kill()
+				}
+			}
+			return nil
+		}
+		if outcome, err := m.Run(ctx, procedure.Stop); outcome == procedure.Finished || err == nil && outcome != procedure.Interrupted {
+			t.Fatalf("%s, %v", outcome, err)
+		}
+		first = proofs(m)
+	})
+	if len(first) != 1 {
+		t.Fatalf("%d tables were compared before the end", len(first))
+	}
+	s.target.Fault = nil
+	m := s.open(t)
+	s.until(t, m, "confirm-downtime")
+	all := proofs(m)
+	if len(all) != 2 {
+		t.Fatalf("%d tables were compared at last", len(all))
+	}
+	for name, p := range first {
+		if !all[name].At.Equal(p.At) {
+			t.Errorf("%s was compared again", name)
+		}
+	}
+}

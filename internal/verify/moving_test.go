@@ -201,17 +201,6 @@ func newMoving(t *testing.T, from, to real, rnd *rand.Rand) *moving {
 	return m
 }
 
-// mends hands keys to the replay.
-type mends struct{ *moving }
-
-// Mend puts them on the repair list.
-func (m mends) Mend(ctx context.Context, keys *row.Batch) error {
-	if err := m.pair.Target.Database.Lists.Put(ctx, driver.Repairs, m.target.table, keys); err != nil {
-		return err
-	}
-	return m.running.CaughtUp(ctx)
-}
-
 // plant writes to the quiet rows of the target as somebody else, and returns what must be found.
 func (m *moving) plant(t *testing.T) map[string]verify.What {
 	t.Helper()
@@ -281,7 +270,7 @@ func TestALiveComparisonAtAThousandWritesASecond(t *testing.T) {
 					want := m.plant(t)
 					planted += len(want)
 					tally = m.live(t, want)
-					after, err := verify.Mend(t.Context(), m.pair, mends{m}, tally.Differing)
+					after, err := verify.Mend(t.Context(), m.pair, throughReplay{m.pair, m.running}, tally.Differing)
 					check(t, err)
 					if !after.Equal() {
 						t.Fatalf("mended, and still different: %+v", after)

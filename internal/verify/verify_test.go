@@ -259,3 +259,37 @@ func TestALiveComparisonAsksForItsKeysAlone(t *testing.T) {
 		t.Fatalf("%+v", tally)
 	}
 }
+
+// A sample finds what is in the ranges that it reads, and a row that is missing or too many anywhere, by the counts; a value
+// that differs elsewhere it may miss, and does. The tally says which ranges were read.
+func TestASampleFindsWhatItReads(t *testing.T) {
+	const rows = 5000
+	s := newSides(t, rows, "id")
+	seen, missed := 0, 0
+	for i := 50; i < rows; i += 100 {
+		id := strconv.Itoa(i)
+		s.change(t, func(x *memory.Tx) error {
+			return x.Update(s.table.Name, row.MakeKey([]byte(id)), cells(id, "another", "note")...)
+		})
+		tally, err := verify.Sample(t.Context(), s.pair, 2, 10)
+		check(t, err)
+		switch {
+		case len(tally.Ranges) == 0 || len(tally.Ranges) > 4:
+			t.Fatalf("a sample of two ranges read %d", len(tally.Ranges))
+		case tally.Equal():
+			missed++
+		case len(tally.Differing) == 1 && tally.Differing[0].What == verify.Unlike:
+			seen++
+		}
+		s.change(t, func(x *memory.Tx) error {
+			return x.Update(s.table.Name, row.MakeKey([]byte(id)), cells(id, "name "+id, "note")...)
+		})
+	}
+	if seen == 0 || missed == 0 || seen+missed != rows/100 {
+		t.Errorf("%d differences were seen and %d missed, of %d", seen, missed, rows/100)
+	}
+	s.change(t, func(x *memory.Tx) error { return x.Insert(s.table.Name, cells("77777", "more", "note")...) })
+	if tally, err := verify.Sample(t.Context(), s.pair, 2, 10); err != nil || tally.Equal() {
+		t.Errorf("a row too many was not counted: %+v, %v", tally, err)
+	}
+}
