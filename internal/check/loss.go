@@ -105,6 +105,7 @@ var unsayable = map[driver.FactKind]string{
 	driver.WrongClass:  "holds values that are not of its declared type",
 	driver.BadText:     "holds bytes that are not text in its character set",
 	driver.KeyIsNull:   "holds NULL, and is part of the primary key",
+	driver.Unmade:      "can not be made of some rows by the release's rule",
 }
 
 // Unsayable returns the facts about such values.

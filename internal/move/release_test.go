@@ -2,12 +2,15 @@ package move
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/whimbrel/whimbrel/db/memory"
+	"github.com/whimbrel/whimbrel/internal/check"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/release"
 	"github.com/whimbrel/whimbrel/internal/transform"
@@ -81,15 +84,32 @@ func TestAMoveToANewRelease(t *testing.T) {
 	}
 }
 
-// TestARowThatCanNotBeMadeStopsItsTable with its key and the place of the rule, and no value of it.
-func TestARowThatCanNotBeMadeStopsItsTable(t *testing.T) {
+// TestARowThatCanNotBeMade is found before the start; one that comes later stops its table. Both are told with the row's key and
+// no value of it.
+func TestARowThatCanNotBeMade(t *testing.T) {
 	s := newShop(t, Standard().Name)
 	s.config.New = &release.Release{Rules: []transform.Rule{{Place: "release.yaml:3", Table: "people", Columns: []transform.Column{
-		{Place: "release.yaml:5", Name: "age", Value: `int(name)`, Type: "int"},
+		{Place: "release.yaml:5", Name: "age", Value: `name == "people5" or name == "late" ? int(name) : 1`, Type: "int"},
 	}}}}
 	m := s.open(t)
-	_, err := m.Run(t.Context(), procedure.GoOn)
-	if err == nil || !strings.Contains(err.Error(), "column age of main.people, key 0,") || !strings.Contains(err.Error(), "release.yaml:5") || strings.Contains(err.Error(), "people0") {
+	found, err := m.Check(t.Context())
+	text := check.Text(found)
+	if err != nil || !strings.Contains(text, "can not be made of some rows by the release's rule") || !strings.Contains(text, "1 row, key 5") || !check.Forbids(found) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	write := func(do func(x *memory.Tx) error) {
+		x := s.source.Begin()
+		if err := errors.Join(do(x), x.Commit()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(func(x *memory.Tx) error { return x.Delete(people, row.MakeKey([]byte("5"))) })
+	if outcome, err := m.Run(t.Context(), procedure.Stop); err != nil || outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	write(func(x *memory.Tx) error { return x.Insert(people, []byte("999"), []byte("late")) })
+	_, err = m.Run(t.Context(), procedure.GoOn)
+	if err == nil || !strings.Contains(err.Error(), "column age of main.people, key 999,") || !strings.Contains(err.Error(), "release.yaml:5") || strings.Contains(err.Error(), "late") {
 		t.Error(err)
 	}
 	if err := m.Reset(t.Context()); err != nil {

@@ -85,36 +85,6 @@ func (i inspector) Settings(ctx context.Context) ([]driver.Notice, error) {
 	return notices, err
 }
 
-type surveyor struct{ v *view }
-
-// Survey asks about the columns that stay as they are. What a conversion or an expression can not make of a value stops the
-// table when it is met.
-func (s surveyor) Survey(ctx context.Context, t *schema.Table, q driver.Questions) ([]driver.Fact, error) {
-	f := s.v.forms[t.Name]
-	if f == nil {
-		return s.v.Surveyor.Survey(ctx, t, q)
-	}
-	asked, names := driver.Questions{}, map[string][]string{}
-	for _, m := range f.columns {
-		if m.from == nil || m.convert != nil {
-			continue
-		}
-		names[m.from.Name] = append(names[m.from.Name], m.name)
-		for _, one := range q[m.name] {
-			asked.Ask(m.from.Name, one)
-		}
-	}
-	found, err := s.v.Surveyor.Survey(ctx, s.v.source(t), asked)
-	var facts []driver.Fact
-	for _, fact := range found {
-		for _, name := range names[fact.Column] {
-			fact.Column = name
-			facts = append(facts, fact)
-		}
-	}
-	return facts, err
-}
-
 type splitter struct{ v *view }
 
 func (s splitter) Split(ctx context.Context, t *schema.Table, sh schema.Shape, n int64) iter.Seq2[row.Range, error] {

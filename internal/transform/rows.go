@@ -108,21 +108,26 @@ func naturally(c *schema.Column) schema.ShapeColumn {
 // turn appends the rows of one batch, in their order, as rows of the view; those that the rule leaves out are left out.
 func (r *rows) turn(from, to *row.Batch) error {
 	for i := range from.Len() {
-		if err := r.inputsOf(from, i); err != nil {
+		if err := r.one(from, i, to); err != nil {
 			return err
 		}
-		moved, err := r.moved(from, i)
-		if err != nil {
+	}
+	return nil
+}
+
+// one appends one row, unless the rule leaves it out; after an error the batch is as it was.
+func (r *rows) one(from *row.Batch, i int, to *row.Batch) error {
+	if err := r.inputsOf(from, i); err != nil {
+		return err
+	}
+	moved, err := r.moved(from, i)
+	if err != nil || !moved {
+		return err
+	}
+	for c := range r.cells {
+		if err := r.cell(from, i, &r.cells[c], to); err != nil {
+			to.Abandon()
 			return err
-		}
-		if !moved {
-			continue
-		}
-		for c := range r.cells {
-			if err := r.cell(from, i, &r.cells[c], to); err != nil {
-				to.Abandon()
-				return err
-			}
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func Questions(
 // ask adds what is asked about a column whatever it loses.
 func (t *translator) ask(q driver.Questions, c *schema.Column, careful int64) {
 	for _, what := range check.Unsayable() {
-		if t.matters(what) {
+		if t.matters(what) && (what != driver.Unmade || c.Made) {
 			q.Ask(c.Name, driver.Question{What: what})
 		}
 	}
@@ -60,7 +60,7 @@ func (t *translator) ask(q driver.Questions, c *schema.Column, careful int64) {
 // matters reports whether values that no cell can say are in the way. Between two databases of one product the product's own
 // words for dates that are none pass as they are.
 func (t *translator) matters(what driver.FactKind) bool {
-	return !t.same || !t.literals() && (what == driver.WrongClass || what == driver.BadText)
+	return !t.same || what == driver.Unmade || !t.literals() && (what == driver.WrongClass || what == driver.BadText)
 }
 
 // unsayable returns the facts of a table's columns about values that have no cell and are in the way.

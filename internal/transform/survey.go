@@ -1,0 +1,121 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/row"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+type surveyor struct{ v *view }
+
+// Survey asks the source about the columns that stay as they are, and tries out on every row what makes the others.
+func (s surveyor) Survey(ctx context.Context, t *schema.Table, q driver.Questions) ([]driver.Fact, error) {
+	f := s.v.forms[t.Name]
+	if f == nil {
+		return s.v.Surveyor.Survey(ctx, t, q)
+	}
+	asked, names := driver.Questions{}, map[string][]string{}
+	var tried []string
+	for _, m := range f.columns {
+		if m.from == nil || m.convert != nil {
+			if q.Asks(m.name, driver.Unmade) {
+				tried = append(tried, m.name)
+			}
+			continue
+		}
+		names[m.from.Name] = append(names[m.from.Name], m.name)
+		for _, one := range q[m.name] {
+			asked.Ask(m.from.Name, one)
+		}
+	}
+	found, err := s.v.Surveyor.Survey(ctx, s.v.source(t), asked)
+	var facts []driver.Fact
+	for _, fact := range found {
+		for _, name := range names[fact.Column] {
+			fact.Column = name
+			facts = append(facts, fact)
+		}
+	}
+	if err != nil || len(tried) == 0 {
+		return facts, err
+	}
+	unmade, err := s.try(ctx, f, t, tried)
+	return append(facts, unmade...), err
+}
+
+// try makes columns of every row and counts the rows of which it can not.
+func (s surveyor) try(ctx context.Context, f *form, t *schema.Table, columns []string) ([]driver.Fact, error) {
+	sh := schema.Shape{}
+	for _, c := range f.view.Columns {
+		if slices.Contains(columns, c.Name) {
+			sh.Columns = append(sh.Columns, naturally(c))
+		}
+	}
+	if live := f.view.LiveKey(); live != nil {
+		for _, name := range live.Names() {
+			sh.Key = append(sh.Key, len(sh.Columns))
+			sh.Columns = append(sh.Columns, naturally(f.view.Column(name)))
+		}
+	}
+	turning, err := f.reader(sh)
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := s.v.Reader.Read(ctx, driver.Query{Table: s.v.source(t), Shape: turning.read})
+	if err != nil {
+		return nil, err
+	}
+	defer cursor.Close()
+	counts := unmade{}
+	in, out := row.NewBatch(turning.read.Width()), row.NewBatch(sh.Width())
+	for {
+		end := cursor.Fill(ctx, in)
+		for i := range in.Len() {
+			counts.note(turning.one(in, i, out))
+			out.Reset()
+		}
+		switch {
+		case errors.Is(end, io.EOF):
+			return counts.facts(columns), nil
+		case counts.note(end): // a value of the source has no cell: what is behind it was not looked at
+			return counts.facts(columns), nil
+		case end != nil:
+			return nil, end
+		}
+	}
+}
+
+// unmade counts the rows of which a column could not be made.
+type unmade map[string]*driver.Fact
+
+// note counts an error about a row, and reports whether it is one.
+func (u unmade) note(err error) bool {
+	var cell *driver.CellError
+	if !errors.As(err, &cell) {
+		return false
+	}
+	f := u[cell.Column]
+	if f == nil {
+		f = &driver.Fact{Column: cell.Column, What: driver.Unmade, Sample: cell.Key}
+		u[cell.Column] = f
+	}
+	f.Count++
+	return true
+}
+
+func (u unmade) facts(columns []string) []driver.Fact {
+	var all []driver.Fact
+	for name, f := range u {
+		if !slices.Contains(columns, name) { // a column of the source, or the filter
+			f.Column = columns[0]
+		}
+		all = append(all, *f)
+	}
+	slices.SortFunc(all, func(a, b driver.Fact) int { return slices.Index(columns, a.Column) - slices.Index(columns, b.Column) })
+	return all
+}
