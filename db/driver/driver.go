@@ -64,7 +64,11 @@ type Database struct {
 	Sequences SequencePlanner
 	Many      Many
 	Rights    Rights
-	Close     func() error // ends every session. Again: does nothing
+	// Inherit ends the sessions that earlier processes of this run have left at this server, with whatever they hold: one that has
+	// frozen, or whose machine is gone, would hold its successor up until the server gives it up. Nil where a session can not
+	// outlive its process, or none can be told from others'. Again: ends none.
+	Inherit func(ctx context.Context) error
+	Close   func() error // ends every session. Again: does nothing
 }
 
 // Info is what opening found out.

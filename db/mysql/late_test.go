@@ -35,7 +35,9 @@ func TestATriggerThatCameLateIsLookedAt(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	var err error
-	wg.Go(func() { err = s.Capturer.Install(s.ctx, tb, shape, driver.Wait{Lock: 30 * time.Second, Settled: time.Second}) })
+	wg.Go(func() {
+		err = s.Capturer.Install(s.ctx, tb, shape, driver.Wait{Lock: 30 * time.Second, Settled: time.Second})
+	})
 	waiting("1") // it has looked, and makes the first one
 	wg.Go(func() {
 		earlier.do("SET lock_wait_timeout=30", "CREATE TRIGGER "+quote(want.name)+" "+want.when+" "+want.event+" ON late FOR EACH ROW "+want.body)

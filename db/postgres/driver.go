@@ -11,6 +11,7 @@ package postgres
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
 	if password != "" {
 		config.Password = password
 	}
-	config.RuntimeParams["application_name"] = label(o)
+	config.RuntimeParams["application_name"] = label(o) + " " + rand.Text()[:8]
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = 20 * time.Second
 	config.DialFunc = driver.Dialer().DialContext
@@ -110,8 +111,24 @@ func local(host string) bool {
 	return host == "" || host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
 }
 
-// label is the application_name of every session.
+// label begins the application_name of every session; behind it stands a word of this process's own.
 func label(o driver.Options) string { return "whimbrel " + string(o.Side) + " " + o.Run }
+
+// inherit ends the sessions of this run and side that are not this process's. A server does not notice by itself that a client is
+// gone whose session waits for a lock: each process that was killed there would leave one behind.
+func (db *database) inherit(ctx context.Context) error {
+	l, err := db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	const others = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+		AND left(application_name, length($1)) = $1 AND application_name <> current_setting('application_name')`
+	if _, err := l.query(ctx, others, label(db.options)+" "); err != nil {
+		return fmt.Errorf("end the sessions that an earlier process has left: %w", err)
+	}
+	return nil
+}
 
 // database plays every role; each has its own file.
 type database struct {
@@ -178,7 +195,7 @@ func (db *database) roles() *driver.Database {
 		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,
 		Ledger: db.ledger(), Lists: lists{db}, Applier: db, Capturer: capturer{db}, Recorder: recorder{db, &marks{at: map[mark]uint32{}}},
 		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Sequencer: sequencer{db}, Sequences: d, Many: many{db}, Rights: rights{db},
-		Close: db.close,
+		Inherit: db.inherit, Close: db.close,
 	}
 }
 

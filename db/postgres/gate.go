@@ -237,7 +237,7 @@ func (g gate) Writers(ctx context.Context) ([]driver.Writer, error) {
 	const query = `SELECT pid::text, coalesce(usename, ''), coalesce(application_name, ''),
 			coalesce(extract(epoch FROM clock_timestamp() - xact_start), 0)::float8, coalesce(state, '')
 		FROM pg_stat_activity WHERE datname = current_database() AND backend_type IN ('client backend', 'logical replication worker')
-			AND pid <> pg_backend_pid() AND coalesce(application_name, '') <> $1
+			AND pid <> pg_backend_pid() AND left(coalesce(application_name, ''), length($1)) <> $1
 		UNION ALL SELECT gid, owner, '', extract(epoch FROM clock_timestamp() - prepared)::float8, 'prepared transaction'
 		FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 4 DESC, 1`
 	r, err := l.query(ctx, query, label(g.db.options))

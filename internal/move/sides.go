@@ -123,7 +123,7 @@ func (m *Move) driverOf(u *url.URL) driver.Driver {
 // takeOver makes this process the only one that can write to the target and returns its epoch. The book must have been
 // prepared. Again: the same epoch; each process takes over once.
 func (m *Move) takeOver(ctx context.Context) (int64, error) {
-	target, err := m.target(ctx)
+	source, target, err := m.both(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -137,6 +137,14 @@ func (m *Move) takeOver(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("take over the target: %w", err)
 	}
 	failpoint.Hit("ledger.takeover.after")
+	for _, db := range []*driver.Database{source, target} { // only now: none of theirs can begin anew what it was at
+		if db.Inherit == nil {
+			continue
+		}
+		if _, err := load.Patiently(ctx, db.Dialect, db.Dialect, func() (struct{}, error) { return struct{}{}, db.Inherit(ctx) }); err != nil {
+			return 0, fmt.Errorf("take over from an earlier process: %w", err)
+		}
+	}
 	m.sides.epoch = epoch
 	return epoch, nil
 }
