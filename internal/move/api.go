@@ -101,7 +101,8 @@ type TableStatus struct {
 	BytesPerSecond float64 `json:"bytes_per_second"`
 	Captured       int64   `json:"captured"` // keys noted at the source so far, those replayed included
 	Replayed       int64   `json:"replayed"`
-	Backlog        int64   `json:"backlog"` // keys not yet replayed
+	Backlog        int64   `json:"backlog"`      // keys not yet replayed
+	RecordBytes    int64   `json:"record_bytes"` // what the record takes at the source
 	LagSeconds     float64 `json:"lag_seconds"`
 	Verdict        Verdict `json:"verdict,omitempty"`
 	Error          string  `json:"error,omitempty"` // why the table is stopped
@@ -114,6 +115,7 @@ type Totals struct {
 	RowsPerSecond  float64 `json:"rows_per_second"`
 	BytesPerSecond float64 `json:"bytes_per_second"`
 	Backlog        int64   `json:"backlog"`
+	RecordBytes    int64   `json:"record_bytes"`
 	LagSeconds     float64 `json:"lag_seconds"` // the largest
 }
 

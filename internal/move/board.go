@@ -26,6 +26,7 @@ type progress struct {
 	replayed int64
 	backlog  int64
 	lag      time.Duration
+	record   int64   // bytes at the source
 	seconds  float64 // the load's, from its first range to its last
 	err      error
 

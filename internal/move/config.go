@@ -29,6 +29,7 @@ type Config struct {
 	Verify      Verify      `yaml:"verify"`
 	Wait        Wait        `yaml:"wait"`
 	Release     string      `yaml:"release"` // the folder of the application's new release; empty: only the database changes
+	Records     Records     `yaml:"records"`
 
 	File   string           `yaml:"-"` // the configuration's own path, as it was given
 	Dir    string           `yaml:"-"` // its folder, absolute: relative paths in it begin here, and commands run here
@@ -108,6 +109,7 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 		Procedure: DowntimeOptimized().Name,
 		Sessions:  Sessions{Source: 4, Target: 4},
 		Wait:      Wait{Lock: 2 * time.Second, Settled: 10 * time.Minute},
+		Records:   Records{LimitMiB: 8 << 10},
 		File:      path, Dir: dir,
 	}
 	if err := r.decode(path, text, c); err != nil {
@@ -281,6 +283,8 @@ func (r *reading) validate(c *Config, schemes []string) error {
 		return r.Wrong("schemas belongs to the source; the target has schema, one name", "target", "schemas")
 	case c.Source.URL.Reveal() == c.Target.URL.Reveal():
 		return r.Wrong("source and target are the same database", "target", "url")
+	case c.Records.LimitMiB < 1 || c.Records.LimitMiB > 1<<30:
+		return r.Wrong("the limit is 1 MiB to 1 PiB", "records", "limit-mib")
 	case c.Sessions.Source < 1 || c.Sessions.Source > 1000:
 		return r.Wrong("sessions are 1 to 1000", "sessions", "source")
 	case c.Sessions.Target < 1 || c.Sessions.Target > 1000:

@@ -128,6 +128,7 @@ func TestMistakesInAConfiguration(t *testing.T) {
 		"the same":       {"source: {url: \"sqlite:a.db\"}\ntarget: {url: \"sqlite:a.db\"}\n", `whimbrel.yaml:2:15: source and target are the same database`, nil},
 		"schema":         {"source: {url: \"sqlite:a.db\", schema: x}\ntarget: {url: \"sqlite:b.db\"}\n", `whimbrel.yaml:1:38: schema belongs to the target; the source has schemas, a list`, nil},
 		"sessions":       {twoSides + "sessions:\n  source: 0\n", `whimbrel.yaml:4:11: sessions are 1 to 1000`, nil},
+		"records":        {twoSides + "records:\n  limit-mib: 0\n", `whimbrel.yaml:4:14: the limit is 1 MiB to 1 PiB`, nil},
 		"no list":        {twoSides + "tables: {list: up.txt}\n", `whimbrel.yaml:3:16: the table list up.txt can not be read: no such file or directory`, nil},
 		"list and names": {twoSides + "tables: {list: up.txt, uptime: [a]}\n", `whimbrel.yaml:3:32: uptime tables come from a list or from here, not from both; leave one out`, nil},
 		"named twice":    {twoSides + "tables: {uptime: [a, b, a]}\n", `whimbrel.yaml:3:25: a is listed twice`, nil},

@@ -66,6 +66,7 @@ func (t *Totals) add(row TableStatus) {
 	t.Rows += row.Rows
 	t.EstimatedRows += max(row.EstimatedRows, row.Rows)
 	t.Backlog += row.Backlog
+	t.RecordBytes += row.RecordBytes
 	t.LagSeconds = max(t.LagSeconds, row.LagSeconds)
 	if row.Stage == Loading {
 		t.RowsPerSecond += row.RowsPerSecond
@@ -77,7 +78,7 @@ func (m *Move) tableStatus(ctx context.Context, t *table, now time.Time) TableSt
 	p, _ := m.board.of(t.name)
 	row := TableStatus{
 		Name: t.name, Class: t.class, Stage: p.stage, Rows: p.rows, EstimatedRows: t.source.Rows, Captured: p.replayed + p.backlog,
-		Replayed: p.replayed, Backlog: p.backlog, LagSeconds: p.lag.Seconds(),
+		Replayed: p.replayed, Backlog: p.backlog, LagSeconds: p.lag.Seconds(), RecordBytes: p.record,
 	}
 	if !p.began.IsZero() {
 		end := p.last

@@ -334,6 +334,7 @@ func (m *Move) replayUptime(ctx context.Context) error {
 	limit := make(chan struct{}, m.writers())
 	var wg sync.WaitGroup
 	wg.Go(func() { m.watch(ctx) })
+	wg.Go(func() { m.guardRecords(ctx) })
 	for _, t := range of(m.tables(), Uptime) {
 		wg.Go(func() {
 			err := m.follow(ctx, t, epoch, limit)
@@ -353,6 +354,9 @@ func (m *Move) replayUptime(ctx context.Context) error {
 func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan struct{}) error {
 	if err := m.until(ctx, t, Replaying); err != nil {
 		return err
+	}
+	if why, err := m.lost(ctx, t); err != nil || why != "" {
+		return errors.Join(err, lostError(t, why))
 	}
 	from, to, err := m.ends(ctx, t)
 	if err != nil {
@@ -374,6 +378,9 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	err = running.Run(ctx)
 	cancel()
 	wg.Wait()
+	if why, failed := m.lost(context.WithoutCancel(ctx), t); failed == nil && why != "" {
+		return lostError(t, why)
+	}
 	return err
 }
 

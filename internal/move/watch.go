@@ -11,6 +11,7 @@ import (
 // mark is what has been seen of a table beside its rows.
 type mark struct {
 	Print   string `json:"print"`             // the fingerprint that holds
+	Lost    string `json:"lost,omitempty"`    // why its capture was taken off: the copy can not be followed any more
 	Suspect string `json:"suspect,omitempty"` // why changes may have been hidden: the table is then compared in full in the downtime
 }
 
@@ -60,6 +61,9 @@ func (m *Move) examine(ctx context.Context, t *table) error {
 	var was mark
 	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
 		return err
+	}
+	if was.Lost != "" {
+		return lostError(t, was.Lost)
 	}
 	print, err := source.Watcher.Fingerprint(ctx, t.source)
 	if err != nil {
