@@ -57,6 +57,10 @@ func (d Done) Empty() bool { return d.Entries == 0 && d.Mended == 0 }
 // another database. Nothing of the table can be trusted then (HAZARDS C8).
 var ErrTimeTravel = errors.New("source and target do not remember the same batches: one of them was set back to an earlier time or is another database; verify what it is, then reset and start the move again")
 
+// errLanes refuses what several lanes of one table can not do: the repair list and every key of the table are for one lane, or
+// one key has two takers, and the older row wins (HAZARDS C4; the model's any-repairs).
+var errLanes = errors.New("a table that is replayed by several lanes can not have other unique keys than its own, nor be read again")
+
 // ErrAgain says that the batch must be taken again, now, for a reason that has passed.
 var ErrAgain = errors.New("the two sides know another batch than this lane; what is left is taken again")
 
@@ -77,6 +81,9 @@ func (l *Lane) Step(ctx context.Context) (Done, error) {
 const inARow = 8
 
 func (l *Lane) step(ctx context.Context) (done Done, err error) {
+	if l.Lanes > 1 && len(l.To.Table.Uniques) > 0 {
+		return done, errLanes
+	}
 	if err := l.align(ctx); err != nil {
 		return done, err
 	}

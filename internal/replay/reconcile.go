@@ -25,6 +25,9 @@ func (l *Lane) Reread(ctx context.Context) error {
 // reread makes the target equal for every key that one end has. It takes a session of each side beside those that the caller
 // may hold.
 func (l *Lane) reread(ctx context.Context, end load.End) error {
+	if l.Lanes > 1 {
+		return errLanes
+	}
 	if l.Again != nil {
 		select {
 		case l.Again <- struct{}{}:
