@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install-servers.sh: installs the servers and clients that the tests start, from the system's packages, where they are
-# missing. The system's own services are neither needed nor started. Again: does nothing.
+# install-servers.sh: installs the servers and clients that the tests start, and the model checker, from the system's packages,
+# where they are missing. The system's own services are neither needed nor started. Again: does nothing.
 set -euo pipefail
 
 wanted=()
@@ -10,6 +10,8 @@ have psql || wanted+=(postgresql-client)
 [ -x /usr/sbin/mariadbd ] || have mariadbd || wanted+=(mariadb-server)
 have mariadb || wanted+=(mariadb-client)
 have sqlite3 || wanted+=(sqlite3)
+have spin || wanted+=(spin)
+have gcc || wanted+=(gcc libc6-dev)
 compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(libfaketime)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 

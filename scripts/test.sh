@@ -7,6 +7,7 @@
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
 #   chaos    everything fails at random, for less than three minutes; make chaos runs it for long
+#   model    the protocol in the model checker, bounded (model/run.sh ci)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,7 +34,23 @@ suite() { # NAME TIMEOUT ARGUMENTS…
   passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
 }
 
-wanted=${*:-units pairs kills samples chaos}
+# models runs the model checker; each configuration that is as it must be counts as a test that passed.
+models() {
+  local log=$logs/model.log began=$SECONDS code ok bad
+  echo "== model"
+  timeout 10m model/run.sh ci >"$log" 2>&1
+  code=$?
+  ok=$(grep -E '^(replay|durable|unique|cascade) ' "$log" | grep -vc 'MUST BE')
+  bad=$(grep -c 'MUST BE' "$log")
+  [ $code -eq 0 ] || failed+=(model)
+  [ $code -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  [ $code -eq 0 ] || cat "$log"
+  grep -E '^model: ' "$log" || true
+  echo "== model: $ok passed, $bad failed, 0 skipped, $((SECONDS - began)) s"
+  passed=$((passed + ok)) broken=$((broken + bad))
+}
+
+wanted=${*:-units pairs kills samples chaos model}
 go build ./... || exit 1
 for s in $wanted; do
   case $s in
@@ -42,6 +59,7 @@ for s in $wanted; do
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
     chaos) CHAOS_FOR=80s suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;
+    model) models ;;
     *) echo "no suite $s" >&2; exit 2 ;;
   esac
 done
