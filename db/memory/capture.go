@@ -164,7 +164,7 @@ func (s *Server) settled(why string) error {
 func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
 	return r.do(ctx, call{op: "Capturer.Remove", commits: true}, func() error {
 		own, err := r.table(t.Name)
-		if err != nil || own.record == nil || r.others(r.owner) {
+		if err != nil || own.record == nil || r.others(r.owner) || r.Flaw == LeavesTraces {
 			return nil
 		}
 		if err := r.unlocked(own); err != nil {

@@ -27,13 +27,14 @@ const (
 	CommitOnClose          // a load that is given up is kept
 	GoesBack               // a generator can be set back
 	AnyPromise             // a batch is promised whatever was promised before (C8)
+	LeavesTraces           // Remove leaves the record and its triggers
 	flaws
 )
 
 var flawNames = [...]string{
 	"sound", "forget-all", "forget-upto", "no-line", "no-fence", "folded-keys", "no-repairs", "no-stamps", "applied-twice",
 	"new-key-only", "recorded-at-once", "no-truncates", "gate-leaks", "gate-hasty", "settled-at-once", "closed-ranges",
-	"trimmed-text", "ignored-duplicates", "commit-on-close", "goes-back", "any-promise",
+	"trimmed-text", "ignored-duplicates", "commit-on-close", "goes-back", "any-promise", "leaves-traces",
 }
 
 // String is the flaw's name.
