@@ -152,6 +152,8 @@ type Receipt interface {
 	// then every key of the target must be read again before Forget (HAZARDS C11).
 	Entries() int
 	Emptied() bool
+	// Cut reports that Take ended early, because the rows are large: what it had found beyond waits for the next Take.
+	Cut() bool
 	// Durable returns when everything read would survive a crash of the source (HAZARDS C7), and the source remembers as
 	// lastingly that batch number is promised to the target: one that is set back to a time before the rows were read has
 	// not made this promise, which shows (C8). The number must be one more than the last that was promised and than the

@@ -94,6 +94,7 @@ func (c *receipt) bounded(r recorder, t *table, want driver.Want, keys, images *
 	one, most, read := row.NewBatch(keys.Width()), images.Size()+takeBytes, map[string]bool{"": true}
 	for i := first; i < keys.Len(); i++ {
 		if images.Size() >= most {
+			c.cut = true
 			keys.Truncate(i)
 			break
 		}
@@ -137,6 +138,7 @@ type receipt struct {
 	from    *record
 	items   []*item
 	emptied bool
+	cut     bool   // keys were left
 	line    string // of the batch forgotten last
 	promise string // and of the one promised last
 
@@ -146,6 +148,8 @@ type receipt struct {
 func (c *receipt) Entries() int { return len(c.items) }
 
 func (c *receipt) Emptied() bool { return c.emptied }
+
+func (c *receipt) Cut() bool { return c.cut }
 
 func (c *receipt) Durable(ctx context.Context, n int64) error {
 	return c.e.do(ctx, call{op: "Receipt.Durable", session: c.e, commits: true}, func() error {

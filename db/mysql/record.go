@@ -81,10 +81,14 @@ type receipt struct {
 
 	again []uint64 // those of them whose rows must be read once more (walk.go)
 	mark  uint64   // when no mark up to this one is left
+	cut   bool     // keys were left
 }
 
 // Entries is how many there are.
 func (r *receipt) Entries() int { return len(r.seqs) }
+
+// Cut reports whether keys that were found were left, because the rows of the others are large.
+func (r *receipt) Cut() bool { return r.cut }
 
 // Emptied is always false: TRUNCATE leaves no note here, the Watcher sees it.
 func (r *receipt) Emptied() bool { return false }

@@ -403,7 +403,7 @@ func (k *take) keep() error {
 			k.await(f)
 		}
 	}
-	if !slices.Contains(k.done, false) {
+	if k.receipt.cut = slices.Contains(k.done, false); !k.receipt.cut {
 		return nil
 	}
 	some := row.NewBatch(k.keys.Width())

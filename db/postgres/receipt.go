@@ -28,6 +28,7 @@ type receipt struct {
 	turn    uint32 // the page at which reading began; what is before it was read last
 	last    spot   // of the entries, in the order of reading
 	emptied bool
+	cut     bool // keys were left
 
 	promised int64 // the batch that it was promised as
 }
@@ -182,6 +183,9 @@ func (r *receipt) inLane(shape schema.Shape) string {
 
 // Entries is how many entries the receipt covers.
 func (r *receipt) Entries() int { return len(r.found) }
+
+// Cut reports whether keys that were found were left, because the rows of the others are large.
+func (r *receipt) Cut() bool { return r.cut }
 
 // Emptied reports whether one notes that the table was emptied.
 func (r *receipt) Emptied() bool { return r.emptied }

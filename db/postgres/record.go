@@ -147,6 +147,7 @@ func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 		read, err = got.images(ctx, keys, first, images)
 	}
 	got.keep(read)
+	got.cut = first+read < keys.Len()
 	keys.Truncate(first + read)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take entries of %s: %w", want.Table.Name, err), got.Close())

@@ -90,7 +90,9 @@ func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Bat
 	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane}
 	err = r.d.snapshot(ctx, s, func(*session) error {
 		t := taking{s: s, want: w, most: images.Size() + takeBytes, columns: columnsOf(w.Shape), keys: keys, images: images, seen: keySet{keys: keys}, receipt: rec}
-		return t.all()
+		err := t.all()
+		rec.cut = images.Size() >= t.most
+		return err
 	})
 	if err == nil {
 		err = r.d.relieve(s)
@@ -274,11 +276,13 @@ type receipt struct {
 	table   *schema.Table
 	lane    int
 	entries []int64
+	cut     bool // it ended early
 
 	promised int64 // the batch that they were promised as
 }
 
 func (r *receipt) Entries() int  { return len(r.entries) }
+func (r *receipt) Cut() bool     { return r.cut }
 func (r *receipt) Emptied() bool { return false } // DELETE without WHERE notes every key once triggers are there
 
 // Durable writes the promise and makes what was read survive a crash, whatever the application's connections do at commit.

@@ -12,8 +12,9 @@ type batch struct {
 	mended       *row.Batch // the keys of the repair list that were asked for
 	stamp        int64      // of the repair list
 	receipt      driver.Receipt
-	most         int // entries it could have
-	entries      int // and has
+	most         int  // entries it could have
+	entries      int  // and has
+	cut          bool // there are more, which the driver left because its rows are large
 }
 
 func newBatch(from load.End) *batch {
@@ -26,7 +27,7 @@ func (b *batch) reset(most int) {
 	b.keys.Reset()
 	b.images.Reset()
 	b.mended.Reset()
-	b.stamp, b.most, b.entries = 0, most, 0
+	b.stamp, b.most, b.entries, b.cut = 0, most, 0, false
 }
 
 func (b *batch) empty() bool { return b.receipt == nil || b.entries == 0 && b.mended.Len() == 0 }

@@ -119,7 +119,7 @@ func (l *Lane) first(ctx context.Context) (err error) {
 // full reports that there may be more behind a batch: it is as long as it was to be, or a driver has ended it early because
 // its rows are large.
 func (l *Lane) full(b *batch) bool {
-	return b.entries >= b.most || b.mended.Len() >= b.most || b.images.Size() >= small
+	return b.entries >= b.most || b.mended.Len() >= b.most || b.cut
 }
 
 // ahead reports whether the batch behind this one may be taken now: not where two would be large in memory, and not before a
@@ -245,7 +245,7 @@ func (l *Lane) take(ctx context.Context, b *batch, also *row.Batch, beyond drive
 		b.receipt = nil
 		return fmt.Errorf("take changed keys: %w", err)
 	}
-	b.entries = b.receipt.Entries()
+	b.entries, b.cut = b.receipt.Entries(), b.receipt.Cut()
 	failpoint.Hit("replay.taken")
 	return nil
 }

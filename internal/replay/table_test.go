@@ -115,3 +115,44 @@ func (r *receipt) Close() error {
 	}
 	return r.Receipt.Close()
 }
+
+// cutting says of every receipt that it was cut.
+type cutting struct{ driver.Recorder }
+
+type cut struct{ driver.Receipt }
+
+// Cut says so.
+func (cut) Cut() bool { return true }
+
+// Take does.
+func (c cutting) Take(ctx context.Context, w driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	r, err := c.Recorder.Take(ctx, w, keys, images)
+	if err != nil {
+		return nil, err
+	}
+	return cut{r}, nil
+}
+
+// A batch that was cut, however short and small, is not the end of the record: who waits for that goes on waiting.
+func TestABatchThatWasCutIsNotTheEnd(t *testing.T) {
+	h := newHistory(1, memory.Sound, memory.Sound)
+	h.still(func() { must(h.source.Create(h.table)) })
+	p, err := h.process()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.source.Fault, h.target.Fault = nil, nil
+	must(h.install(t.Context(), p))
+	must(h.create(t.Context(), p))
+	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	from := *p.from.Database
+	from.Recorder, from.Info.Limits.Ahead = cutting{from.Recorder}, false
+	p.from.Database = &from
+	x := h.source.Begin()
+	must(x.Insert(h.table.Name, []byte("1"), []byte("a"), []byte("b")))
+	must(x.Commit())
+	done, err := replay.NewLane(p.from, p.to, p.epoch).Step(t.Context())
+	if err != nil || !done.Full || done.Entries != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}

@@ -21,6 +21,7 @@ var captureCases = []oneCase{
 	{"AtMost", capturing, (*scene).takeAtMost},
 	{"MoreKeys", capturing, (*scene).takeAlso},
 	{"LargeRows", capturing, (*scene).takeLarge},
+	{"SmallRowsThenLargeOnes", capturing, (*scene).takeSmallThenLarge},
 	{"OneSnapshot", capturing, (*scene).takeAtOnce},
 	{"Lanes", capturing, (*scene).takeLanes},
 	{"Promises", capturing, (*scene).promises},

@@ -33,6 +33,30 @@ func (s *scene) takeLarge() {
 	c.backlog("all taken", 0)
 }
 
+// takeSmallThenLarge: a batch that is short and small, because what comes after its rows is large, does not pass for the end of
+// the record.
+func (s *scene) takeSmallThenLarge() {
+	c := s.captured(items)
+	const small, large = 70, 40
+	body := strings.Repeat("0123456789abcdef", 1<<16)
+	for i := range small + large {
+		r := []string{strconv.Itoa(i), null, "small", null}
+		if i >= small {
+			r[2] = body
+		}
+		s.insert(c.t, r)
+	}
+	for left := int64(small + large); left > 0; {
+		left = c.takeSome(left, nil)
+	}
+	c.backlog("all taken", 0)
+	r, _, _ := c.take(c.most())
+	if r.Cut() {
+		s.Error("a record without an entry is said to have more")
+	}
+	s.check(r.Close())
+}
+
 // takeSome takes one batch, and strikes what came; it returns how many entries are left.
 func (c *captured) takeSome(left int64, also map[string]bool) int64 {
 	c.Helper()
@@ -41,9 +65,12 @@ func (c *captured) takeSome(left int64, also map[string]bool) int64 {
 	for k := range also {
 		w.Also.AppendString(k)
 	}
-	keys, images := row.NewBatch(1), row.NewBatch(c.shape.Width())
+	keys, images, wanted := row.NewBatch(1), row.NewBatch(c.shape.Width()), left+int64(len(also))
 	r, err := c.d.Recorder.Take(c.ctx, w, keys, images)
 	c.check(err)
+	if int64(keys.Len()) < wanted && !r.Cut() {
+		c.Errorf("%d keys of %d were taken, and nothing says that there are more", keys.Len(), wanted)
+	}
 	if keys.Len() == 0 || keys.Len() != images.Len() || images.Size() > 36<<20 {
 		c.Fatalf("%d keys and %d rows of %d bytes; %d entries and %d keys are left", keys.Len(), images.Len(), images.Size(), left, len(also))
 	}
