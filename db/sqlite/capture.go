@@ -52,7 +52,7 @@ func (c capturer) Gaps(ctx context.Context, t *schema.Table, sh schema.Shape) ([
 	}
 	for _, column := range t.Columns {
 		if column.Type.Kind == row.Bytes {
-			add("blob-write", driver.Note, column.Name,
+			add("blob-write", driver.Lossy, column.Name,
 				"A BLOB that an application changes in place (sqlite3_blob_write) fires no trigger.",
 				"If the application does that, compare this table in full in the downtime.")
 		}
