@@ -32,9 +32,9 @@ func (r *round) disturb() func() {
 	}{
 		{60, 4 * time.Second, r.crash(r.source, killedSource), r.source.server != nil},
 		{60, 4 * time.Second, r.crash(r.target, killedTarget), r.target.server != nil},
-		{15, 6 * time.Second, r.full(r.source, fullSource), r.source.disk.own()},
-		{15, 6 * time.Second, r.full(r.target, fullTarget), r.target.disk.own()},
-		{20, 4 * time.Second, r.fullState, r.state.own()},
+		{30, 3 * time.Second, r.full(r.source, fullSource), r.source.disk.own()},
+		{25, 3 * time.Second, r.full(r.target, fullTarget), r.target.disk.own()},
+		{25, 3 * time.Second, r.fullState, r.state.own()},
 		{20, 5 * time.Second, r.crowd(r.source, r.live.source), r.source.server != nil},
 		{20, 5 * time.Second, r.crowd(r.target, r.live.target), r.target.server != nil},
 		{35, 2 * time.Second, r.long, r.source.server != nil},

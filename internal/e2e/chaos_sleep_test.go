@@ -22,7 +22,7 @@ func TestChaosSleep(t *testing.T) {
 			l.open()
 			m.until("confirm-downtime")
 			p := m.start("", "run", "--wait")
-			m.asked("confirm-downtime")
+			m.asked(p, "confirm-downtime")
 			if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}

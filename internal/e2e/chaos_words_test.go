@@ -17,16 +17,19 @@ func small(t *testing.T) (*live, *move, *disk) {
 	return l, newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), dir: d.path}), d
 }
 
-// asked waits until the running process asks a question.
-func (m *move) asked(question string) {
+// asked waits until a running process, which follows the source, asks a question.
+func (m *move) asked(p *process, question string) {
 	m.t.Helper()
-	for limit := time.Now().Add(time.Minute); ; {
-		if s, ok := m.status(); ok && s.Step == question {
-			return
+	for limit := time.Now().Add(2 * time.Minute); ; {
+		if strings.Contains(p.said.String(), "started step=replay") { // before, status would look at what the last one left
+			if s, ok := m.status(); ok && s.Step == question {
+				return
+			}
 		}
 		if time.Now().After(limit) {
-			m.t.Fatalf("%s was never asked", question)
+			m.t.Fatalf("%s was never asked:\n%s", question, tail(p.said.String()))
 		}
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
@@ -58,7 +61,7 @@ func TestChaosWordsOfAFrozenProcess(t *testing.T) {
 	l, m, _ := small(t)
 	m.until("confirm-downtime")
 	p := m.start("", "run", "--wait")
-	m.asked("confirm-downtime")
+	m.asked(p, "confirm-downtime")
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +73,7 @@ func TestChaosWordsOfAFrozenProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.must(0, "answer", "confirm-downtime", "yes")
-	m.asked("confirm-open")
+	m.asked(p, "confirm-open")
 	m.must(0, "answer", "confirm-open", "yes")
 	if e := m.finish(p); e.code != 0 {
 		t.Errorf("the frozen process ended with %d:\n%s", e.code, tail(e.said))
