@@ -19,6 +19,9 @@ type Ledger interface {
 	// Current returns nil while this epoch is the ledger's, and an error that Classify calls Fenced when another has taken over:
 	// for what is done to the target in no transaction of its own. Again: looks again.
 	Current(ctx context.Context, epoch int64) error
+	// Epoch returns the epoch that may write, 0 before the first TakeOver: who does not know of it has been away too long, or
+	// looks at a target that was set back. Again: looks again.
+	Epoch(ctx context.Context) (int64, error)
 	// Ranges returns the loaded ranges of a table, by number, with their rows.
 	Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error)
 	// Clear empties a table, and takes its ledger lines, its lanes' batch numbers and its lists away, in one transaction

@@ -116,6 +116,21 @@ func (x *Tx) Delete(n schema.Name, key row.Key) error {
 	})
 }
 
+// Cascade removes the row with this key as a foreign key's action does when its parent goes. Capture sees it, for helper
+// triggers are installed with it.
+func (x *Tx) Cascade(n schema.Name, key row.Key) error {
+	return x.write("Tx.Cascade", n, func(t *table) error {
+		it, was, err := t.look(x.e, key)
+		if err != nil {
+			return err
+		}
+		if err := x.e.set(it, nil); err != nil || x.e.Flaw == SilentCascades {
+			return err
+		}
+		return t.note(x.e, was, "")
+	})
+}
+
 // Truncate empties a table without firing a row's trigger; capture notes that it was emptied.
 func (x *Tx) Truncate(n schema.Name) error {
 	return x.write("Tx.Truncate", n, func(t *table) error {
@@ -159,6 +174,7 @@ func (x *Tx) write(op string, n schema.Name, f func(t *table) error) error {
 func (x *Tx) Prepare() error {
 	return x.e.do(context.Background(), call{op: "Tx.Prepare", session: x.e}, func() error {
 		x.e.prepared = true
+		x.e.flush() // what is prepared is durable, and what was committed before it
 		return nil
 	})
 }

@@ -12,14 +12,14 @@ import (
 type applier struct{ *role }
 
 func (r applier) Apply(ctx context.Context, d driver.Delta) error {
-	return r.do(ctx, call{op: "Applier.Apply", commits: true}, func() error {
+	return r.do(ctx, call{op: "Applier.Apply", about: line(d.Table, d.Lane), commits: true, keep: func() { d = kept(d) }}, func() error {
 		b, err := r.fence(d.Epoch)
 		if err != nil {
 			return err
 		}
 		lane := line(d.Table, d.Lane)
 		switch last := number(b.lanes.value(lane)); {
-		case d.Number <= last && r.Flaw != AppliedTwice:
+		case d.Number <= last && r.Flaw != AppliedTwice && r.Flaw != NumberAtOnce:
 			return failf(driver.Exists, "batch %d of %s, lane %d, was applied: the last is %d", d.Number, d.Table.Name, d.Lane, last)
 		case d.Number > last+1:
 			return failf(driver.Unclassified, "batch %d of %s, lane %d, comes after %d", d.Number, d.Table.Name, d.Lane, last)
@@ -51,6 +51,9 @@ func (r *role) apply(e *session, b *book, d driver.Delta) error {
 		if err := b.strike(e, driver.Repairs, d.Table, d.Mended, d.Stamp); err != nil {
 			return err
 		}
+	}
+	if e.Flaw == PlainUpsert || e.Flaw == UpsertByAnyKey {
+		return t.upsert(e, b, d, keys, places)
 	}
 	if err := t.removeKeys(e, keys, d.Keys); err != nil {
 		return err
@@ -120,7 +123,7 @@ func (b *book) noteChanged(e *session, d driver.Delta) error {
 }
 
 func (r applier) Part(ctx context.Context, t *schema.Table, s schema.Shape, k *schema.Key, epoch int64) (removed int64, err error) {
-	err = r.do(ctx, call{op: "Applier.Part", commits: true}, func() error {
+	err = r.do(ctx, call{op: "Applier.Part", about: t.Name.Name, commits: true}, func() error {
 		b, err := r.fence(epoch)
 		if err != nil {
 			return err
@@ -169,10 +172,63 @@ func (t *table) part(e *session, b *book, number *schema.Table, keys []int, x *i
 		if err := e.set(it, nil); err != nil {
 			return 0, err
 		}
+		if e.Flaw == PartForgets {
+			continue
+		}
 		if err := b.enlist(e, driver.Repairs, number, string(keyOf(*it.now, keys))); err != nil {
 			return 0, err
 		}
 		removed++
 	}
 	return removed, nil
+}
+
+// upsert is what PlainUpsert and UpsertByAnyKey do: rows that are gone are removed, the others are written one by one, into the
+// row with their key or, by any key, into whichever row holds one of their unique values.
+func (t *table) upsert(e *session, b *book, d driver.Delta, keys, places []int) error {
+	gone, images := row.NewBatch(len(keys)), map[string]bool{}
+	runs := make([]string, d.Images.Len())
+	for i := range runs {
+		runs[i] = t.spread(d.Images, i, places)
+		images[string(keyOf(runs[i], keys))] = true
+	}
+	for i := range d.Keys.Len() {
+		if !images[string(d.Keys.Row(i))] {
+			if err := gone.AppendRow(d.Keys.Row(i)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.removeKeys(e, keys, gone); err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if err := t.upsertOne(e, keys, run); err != nil {
+			return err
+		}
+	}
+	return b.noteChanged(e, d)
+}
+
+func (t *table) upsertOne(e *session, keys []int, run string) error {
+	inTheWay, err := t.clashes(e, nil, run)
+	if err != nil {
+		return err
+	}
+	var own *item
+	for _, it := range inTheWay {
+		if string(keyOf(*it.seen(e), keys)) == string(keyOf(run, keys)) {
+			own = it
+		}
+	}
+	if own == nil && len(inTheWay) > 0 && e.Flaw == UpsertByAnyKey {
+		own = inTheWay[0]
+		old, _ := row.Key(*own.seen(e)).Cells()
+		cells, _ := row.Key(run).Cells()
+		for _, i := range keys {
+			cells[i] = old[i]
+		}
+		run = string(row.MakeKey(cells...))
+	}
+	return t.write(e, own, run)
 }

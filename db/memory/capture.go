@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,11 +73,19 @@ func (t *table) noteEmptied(e *session) error {
 }
 
 func (c *record) put(e *session, n entry) error {
+	if e.Flaw == OneEntryPerKey && !n.emptied && c.has(n.key) {
+		return nil
+	}
 	it, err := e.add(c.entries, "", n.String())
 	if e.Flaw == RecordedAtOnce {
 		it.now = it.next
 	}
 	return err
+}
+
+// has reports whether a committed entry of a key is there.
+func (c *record) has(key string) bool {
+	return slices.ContainsFunc(c.entries.items, func(it *item) bool { return it.now != nil && parseEntry(*it.now).key == key })
 }
 
 // Mute turns the triggers of a table off, behind the back of capture, as an application's owner can; Unmute turns them
@@ -108,7 +117,7 @@ func (r capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]
 }
 
 func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
-	return r.do(ctx, call{op: "Capturer.Install", commits: true}, func() error {
+	return r.do(ctx, call{op: "Capturer.Install", about: t.Name.Name, commits: true}, func() error {
 		if err := r.claim(); err != nil {
 			return err
 		}
@@ -120,7 +129,7 @@ func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 		if err != nil {
 			return err
 		}
-		if err := r.unlocked(own); err != nil {
+		if err := r.unlocked(own); err != nil && r.Flaw != InstalledAtOnce {
 			return err
 		}
 		own.record, own.dated = &record{columns: columns, entries: newSpace()}, own.dated+1
@@ -140,7 +149,7 @@ func (s *Server) unlocked(t *table) error {
 
 func (r capturer) Settle(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
 	return r.do(ctx, call{op: "Capturer.Settle"}, func() error {
-		if r.Flaw == SettledAtOnce {
+		if r.Flaw == SettledAtOnce || r.Flaw == InstalledAtOnce {
 			return nil
 		}
 		return r.settled("is older")
@@ -162,7 +171,7 @@ func (s *Server) settled(why string) error {
 }
 
 func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
-	return r.do(ctx, call{op: "Capturer.Remove", commits: true}, func() error {
+	return r.do(ctx, call{op: "Capturer.Remove", about: t.Name.Name, commits: true}, func() error {
 		own, err := r.table(t.Name)
 		if err != nil || own.record == nil || r.others(r.owner) || r.Flaw == LeavesTraces {
 			return nil
@@ -224,7 +233,7 @@ func (s *Server) Left() []string {
 type watcher struct{ *role }
 
 func (r watcher) Fingerprint(ctx context.Context, t *schema.Table) (print string, err error) {
-	err = r.do(ctx, call{op: "Watcher.Fingerprint"}, func() error {
+	err = r.do(ctx, call{op: "Watcher.Fingerprint", about: t.Name.Name}, func() error {
 		own, err := r.table(t.Name)
 		if err != nil {
 			return err
@@ -261,13 +270,13 @@ type recorder struct{ *role }
 
 func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog, error) {
 	var b driver.Backlog
-	err := r.do(ctx, call{op: "Recorder.Backlog"}, func() error {
+	err := r.do(ctx, call{op: "Recorder.Backlog", about: t.Name.Name}, func() error {
 		c, _, err := r.recordOf(t)
 		if err != nil {
 			return err
 		}
-		for _, it := range c.entries.items {
-			if it.now == nil {
+		for i, it := range c.entries.items {
+			if it.now == nil || i < r.mark[c] {
 				continue
 			}
 			n := parseEntry(*it.now)
@@ -292,7 +301,7 @@ func (r *role) recordOf(t *schema.Table) (*record, *table, error) {
 }
 
 func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
-	err = r.do(ctx, call{op: "Recorder.Numbers"}, func() error {
+	err = r.do(ctx, call{op: "Recorder.Numbers", about: line(t, lane)}, func() error {
 		n = driver.Numbers{Promised: number(r.state.value(promise(t, lane))), Forgotten: number(r.state.value(line(t, lane)))}
 		return nil
 	})

@@ -13,7 +13,7 @@ import (
 type executor struct{ *role }
 
 func (r executor) Execute(ctx context.Context, st driver.Statement) error {
-	return r.do(ctx, call{op: "Executor.Execute", commits: true}, func() error { return r.execute(st.SQL) })
+	return r.do(ctx, call{op: "Executor.Execute", about: st.Purpose, commits: true}, func() error { return r.execute(st.SQL) })
 }
 
 type inspector struct{ *role }
@@ -59,7 +59,7 @@ type surveyor struct{ *role }
 
 // Survey finds the longest values and NUL in text, asked or not; other facts can not be in canonical cells.
 func (r surveyor) Survey(ctx context.Context, t *schema.Table, _ driver.Questions) (facts []driver.Fact, err error) {
-	err = r.do(ctx, call{op: "Surveyor.Survey"}, func() error {
+	err = r.do(ctx, call{op: "Surveyor.Survey", about: t.Name.Name}, func() error {
 		own, err := r.table(t.Name)
 		if err != nil {
 			return err

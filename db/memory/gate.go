@@ -81,7 +81,7 @@ func (r gate) Writers(ctx context.Context) (writers []driver.Writer, err error) 
 type guard struct{ *role }
 
 func (r guard) Shut(ctx context.Context, t *schema.Table) error {
-	return r.do(ctx, call{op: "Guard.Shut", commits: true}, func() error {
+	return r.do(ctx, call{op: "Guard.Shut", about: t.Name.Name, commits: true}, func() error {
 		own, err := r.table(t.Name)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (r guard) Stands(ctx context.Context, t *schema.Table) (stands string, err 
 }
 
 func (r guard) Open(ctx context.Context, t *schema.Table) error {
-	return r.do(ctx, call{op: "Guard.Open", commits: true}, func() error {
+	return r.do(ctx, call{op: "Guard.Open", about: t.Name.Name, commits: true}, func() error {
 		if own, err := r.table(t.Name); err == nil {
 			own.guarded = false
 		}

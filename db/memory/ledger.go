@@ -86,9 +86,20 @@ func (r ledger) Current(ctx context.Context, epoch int64) error {
 	})
 }
 
+func (r ledger) Epoch(ctx context.Context) (epoch int64, err error) {
+	err = r.do(ctx, call{op: "Ledger.Epoch"}, func() error {
+		b, err := r.opened()
+		if err == nil {
+			epoch = b.epoch
+		}
+		return err
+	})
+	return epoch, err
+}
+
 func (r ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, error) {
 	ranges := map[int]int64{}
-	err := r.do(ctx, call{op: "Ledger.Ranges"}, func() error {
+	err := r.do(ctx, call{op: "Ledger.Ranges", about: t.Name.Name}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err
@@ -105,7 +116,7 @@ func (r ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, err
 }
 
 func (r ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
-	return r.do(ctx, call{op: "Ledger.Clear", commits: true}, func() error {
+	return r.do(ctx, call{op: "Ledger.Clear", about: t.Name.Name, commits: true}, func() error {
 		b, err := r.fence(epoch)
 		if err != nil {
 			return err
@@ -139,9 +150,12 @@ func (r ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 }
 
 func (r ledger) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
-	err = r.do(ctx, call{op: "Ledger.Number"}, func() error {
+	err = r.do(ctx, call{op: "Ledger.Number", about: line(t, lane)}, func() error {
 		b, err := r.opened()
 		if err != nil {
+			return err
+		}
+		if err := r.awaited("Applier.Apply", line(t, lane)); err != nil && r.Flaw != NumberAtOnce {
 			return err
 		}
 		n = number(b.lanes.value(line(t, lane)))

@@ -45,7 +45,7 @@ func (b *book) strike(e *session, l driver.List, t *schema.Table, keys *row.Batc
 type lists struct{ *role }
 
 func (r lists) Peek(ctx context.Context, l driver.List, t *schema.Table, max int, keys *row.Batch) (stamp int64, err error) {
-	err = r.do(ctx, call{op: "Lists.Peek"}, func() error {
+	err = r.do(ctx, call{op: "Lists.Peek", about: string(l) + " " + t.Name.Name}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (r lists) Listed(ctx context.Context, l driver.List, t *schema.Table, keys,
 }
 
 func (r lists) Strike(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch, stamp int64) error {
-	return r.do(ctx, call{op: "Lists.Strike", commits: true}, func() error {
+	return r.do(ctx, call{op: "Lists.Strike", about: string(l) + " " + t.Name.Name, commits: true, keep: func() { keys = copied(keys) }}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (r lists) Strike(ctx context.Context, l driver.List, t *schema.Table, keys 
 }
 
 func (r lists) Count(ctx context.Context, l driver.List, t *schema.Table) (n int64, err error) {
-	err = r.do(ctx, call{op: "Lists.Count"}, func() error {
+	err = r.do(ctx, call{op: "Lists.Count", about: string(l) + " " + t.Name.Name}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err

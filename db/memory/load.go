@@ -24,7 +24,7 @@ func (r loader) Load(ctx context.Context, in driver.Intake) (driver.Load, error)
 
 func (r *role) begin(ctx context.Context, in driver.Intake) (*load, error) {
 	var l *load
-	err := r.do(ctx, call{op: "Loader.Load"}, func() error {
+	err := r.do(ctx, call{op: "Loader.Load", about: line(in.Table, in.Range.Number)}, func() error {
 		t, err := r.table(in.Table.Name)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (r *role) begin(ctx context.Context, in driver.Intake) (*load, error) {
 			e.end(err)
 			return err
 		}
-		l = &load{e: e, table: t, places: places, line: b.lines.named[line(in.Table, in.Range.Number)]}
+		l = &load{e: e, about: line(in.Table, in.Range.Number), table: t, places: places, line: b.lines.named[line(in.Table, in.Range.Number)]}
 		return nil
 	})
 	if err != nil && l != nil {
@@ -58,12 +58,19 @@ func (r *role) reserve(e *session, b *book, in driver.Intake) error {
 	if it := b.lines.named[key]; it != nil && it.now != nil && r.Flaw != NoLine {
 		return failf(driver.Exists, "range %d of %s is loaded", in.Range.Number, in.Table.Name)
 	}
+	if r.Flaw == LineFirst {
+		return r.briefly("line", func(first *session) error {
+			_, err := first.add(b.lines, key, "0")
+			return err
+		})
+	}
 	_, err := e.add(b.lines, key, "0")
 	return err
 }
 
 type load struct {
 	e      *session
+	about  string
 	table  *table
 	places []int
 	line   *item
@@ -71,7 +78,7 @@ type load struct {
 }
 
 func (l *load) Write(ctx context.Context, b *row.Batch) error {
-	err := l.e.do(ctx, call{op: "Load.Write", session: l.e}, func() error {
+	err := l.e.do(ctx, call{op: "Load.Write", about: l.about, session: l.e}, func() error {
 		for i := range b.Len() {
 			if err := l.put(b, i); err != nil {
 				return err
@@ -90,12 +97,31 @@ func (l *load) put(b *row.Batch, i int) error {
 	if l.e.Flaw == TrimmedText {
 		run = l.table.trim(run)
 	}
+	if l.e.Flaw == LoadReplaces {
+		if err := l.table.makeRoom(l.e, run); err != nil {
+			return err
+		}
+	}
 	err := l.table.write(l.e, nil, run)
 	if l.e.Flaw == IgnoredDuplicates && (Dialect{}).Classify(err) == driver.Conflict {
 		return nil
 	}
 	l.rows++
 	return err
+}
+
+// makeRoom removes what has a row's unique values, which is what LoadReplaces does.
+func (t *table) makeRoom(e *session, run string) error {
+	inTheWay, err := t.clashes(e, nil, run)
+	if err != nil {
+		return err
+	}
+	for _, it := range inTheWay {
+		if err := e.set(it, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // spread returns the whole row for the cells of a shape; columns that do not travel are NULL.
@@ -119,7 +145,7 @@ func (t *table) trim(run string) string {
 }
 
 func (l *load) Commit(ctx context.Context) (int64, error) {
-	err := l.e.do(ctx, call{op: "Load.Commit", session: l.e, commits: true}, func() error {
+	err := l.e.do(ctx, call{op: "Load.Commit", about: l.about, session: l.e, commits: true}, func() error {
 		rows := strconv.FormatInt(l.rows, 10)
 		if err := l.e.set(l.line, &rows); err != nil {
 			return err
@@ -137,7 +163,7 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 func (l *load) fail(err error) {
 	l.e.mu.Lock()
 	defer l.e.mu.Unlock()
-	l.e.end(err)
+	l.e.leave(err)
 }
 
 func (l *load) Close() error {
@@ -146,7 +172,7 @@ func (l *load) Close() error {
 	if l.e.Flaw == CommitOnClose && l.e.over == nil {
 		l.e.commit()
 	}
-	l.e.end(failf(driver.Unclassified, "%s was closed", l.e.what))
+	l.e.leave(failf(driver.Unclassified, "%s was closed", l.e.what))
 	return nil
 }
 

@@ -141,10 +141,10 @@ func TestACrashTakesBackWhatIsNotDurable(t *testing.T) {
 	c, err := d.Reader.Read(ctx, driver.Query{Table: table, Shape: shape})
 	must(t, err)
 	must(t, c.Durable(ctx))
-	insert("2")
 	prepared := s.Begin()
 	must(t, prepared.Insert(table.Name, cell("3"), nil))
-	must(t, prepared.Prepare())
+	must(t, prepared.Prepare()) // which is durable, with what came before it
+	insert("2")
 	s.Crash()
 	wantClass(t, c.Durable(ctx), driver.Lost)
 	if got := ids(s.Rows(table.Name)); !slices.Equal(got, []string{"1"}) {

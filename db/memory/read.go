@@ -146,7 +146,7 @@ type splitter struct{ *role }
 func (r splitter) Split(ctx context.Context, t *schema.Table, s schema.Shape, rows int64) iter.Seq2[row.Range, error] {
 	return func(yield func(row.Range, error) bool) {
 		var ranges []row.Range
-		err := r.do(ctx, call{op: "Splitter.Split"}, func() (err error) {
+		err := r.do(ctx, call{op: "Splitter.Split", about: t.Name.Name}, func() (err error) {
 			ranges, err = r.split(t, s, max(rows, 1))
 			return err
 		})
@@ -189,14 +189,14 @@ type reader struct{ *role }
 
 func (r reader) Read(ctx context.Context, q driver.Query) (driver.Cursor, error) {
 	var c *cursor
-	err := r.do(ctx, call{op: "Reader.Read"}, func() error {
+	err := r.do(ctx, call{op: "Reader.Read", about: about(q)}, func() error {
 		e := r.open(r.role, "cursor")
 		rows, places, err := r.query(e, q)
 		if err != nil {
 			e.end(err)
 			return err
 		}
-		c = &cursor{e: e, rows: rows, places: places}
+		c = &cursor{e: e, about: about(q), rows: rows, places: places}
 		return nil
 	})
 	if err != nil {
@@ -236,6 +236,7 @@ func (r *role) query(e *session, q driver.Query) (runs []string, places []int, e
 // cursor hands out the rows of a snapshot.
 type cursor struct {
 	e      *session
+	about  string
 	rows   []string
 	places []int
 	spent  error
@@ -246,7 +247,7 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 	if c.spent != nil {
 		return c.spent
 	}
-	err := c.e.do(ctx, call{op: "Cursor.Fill", session: c.e}, func() error {
+	err := c.e.do(ctx, call{op: "Cursor.Fill", about: c.about, session: c.e}, func() error {
 		most := c.e.Most
 		if most == 0 {
 			most = 5000
@@ -274,8 +275,10 @@ func appendCells(b *row.Batch, cells [][]byte) {
 }
 
 func (c *cursor) Durable(ctx context.Context) error {
-	return c.e.do(ctx, call{op: "Cursor.Durable", session: c.e}, func() error {
-		c.e.flush()
+	return c.e.do(ctx, call{op: "Cursor.Durable", about: c.about, session: c.e}, func() error {
+		if c.e.Flaw != RowsNotOnDisk {
+			c.e.flush()
+		}
 		return nil
 	})
 }
@@ -283,6 +286,17 @@ func (c *cursor) Durable(ctx context.Context) error {
 func (c *cursor) Close() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	c.e.end(failf(driver.Unclassified, "%s was closed", c.e.what))
+	c.e.leave(failf(driver.Unclassified, "%s was closed", c.e.what))
 	return nil
+}
+
+// about says in a word what a query reads.
+func about(q driver.Query) string {
+	switch {
+	case q.Keys != nil:
+		return q.Table.Name.Name + " by keys"
+	case len(q.Shape.Columns) == len(q.Shape.Key):
+		return q.Table.Name.Name + " keys"
+	}
+	return line(q.Table, q.Range.Number)
 }

@@ -11,7 +11,7 @@ import (
 
 func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
 	var c *receipt
-	err := r.do(ctx, call{op: "Recorder.Take"}, func() error {
+	err := r.do(ctx, call{op: "Recorder.Take", about: line(want.Table, want.Lane)}, func() error {
 		e := r.open(r.role, "receipt")
 		taken, err := r.take(e, want, keys, images)
 		if err != nil {
@@ -46,7 +46,7 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 		seen[key] = true
 		return keys.AppendRow([]byte(key))
 	}
-	for _, it := range beyond(from.entries.items, want.Beyond) {
+	for _, it := range beyond(from.entries.items[min(r.mark[from], len(from.entries.items)):], want.Beyond) {
 		if len(c.items) >= want.Most {
 			break
 		}
@@ -74,7 +74,11 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 			}
 		}
 	}
-	return c, c.bounded(r, t, want, keys, images, first, of)
+	if err := c.bounded(r, t, want, keys, images, first, of); err != nil || r.Flaw != StaleRows {
+		return c, err
+	}
+	r.past[t] = t.sorted(nil, t.keyColumns())
+	return c, nil
 }
 
 // beyond returns the entries behind the last of a receipt.
@@ -83,7 +87,7 @@ func beyond(all []*item, earlier driver.Receipt) []*item {
 	if !ok || len(c.items) == 0 {
 		return all
 	}
-	return all[slices.Index(all, c.items[len(c.items)-1])+1:]
+	return all[slices.Index(all, c.items[len(c.items)-1])+1:] // from the first, where it is forgotten already
 }
 
 // takeBytes is about how many bytes of rows one Take reads.
@@ -126,10 +130,27 @@ func (r recorder) images(e *session, t *table, want driver.Want, keys, images *r
 	if err != nil {
 		return err
 	}
-	for _, run := range t.withKeys(e, columns, keys) {
+	runs := t.withKeys(e, columns, keys)
+	if r.Flaw == StaleRows {
+		runs = r.earlier(t, columns, keys)
+	}
+	for _, run := range runs {
 		appendCells(images, cut(run, places))
 	}
 	return nil
+}
+
+// earlier returns the rows of these keys as they were when somebody took the last time, which is what StaleRows does.
+func (r recorder) earlier(t *table, columns []int, keys *row.Batch) []string {
+	var runs []string
+	for _, run := range r.past[t] {
+		for i := range keys.Len() {
+			if string(keyOf(run, columns)) == string(keys.Row(i)) {
+				runs = append(runs, run)
+			}
+		}
+	}
+	return runs
 }
 
 // receipt stands for the entries of one Take.
@@ -151,8 +172,15 @@ func (c *receipt) Emptied() bool { return c.emptied }
 
 func (c *receipt) Cut() bool { return c.cut }
 
+// promising names the sessions that promise a batch.
+const promising = "promise"
+
 func (c *receipt) Durable(ctx context.Context, n int64) error {
-	return c.e.do(ctx, call{op: "Receipt.Durable", session: c.e, commits: true}, func() error {
+	k := call{op: "Receipt.Durable", about: c.line, session: c.e, commits: true}
+	if c.e.Flaw == BarrierElsewhere {
+		k.session = nil
+	}
+	return c.e.do(ctx, k, func() error {
 		if c.promised == n {
 			return nil
 		}
@@ -161,7 +189,7 @@ func (c *receipt) Durable(ctx context.Context, n int64) error {
 			return failf(driver.Conflict, "batch %d can not be promised: promised is %d, forgotten %d", n, promised, forgotten)
 		}
 		c.promised = n
-		return c.e.role.briefly("promise", func(e *session) error { // which makes everything before it durable
+		return c.e.role.briefly(promising, func(e *session) error { // which makes everything before it durable
 			_, err := e.add(e.state, c.promise, strconv.FormatInt(n, 10))
 			return err
 		})
@@ -169,26 +197,41 @@ func (c *receipt) Durable(ctx context.Context, n int64) error {
 }
 
 func (c *receipt) Forget(ctx context.Context, number int64) error {
-	return c.e.do(ctx, call{op: "Receipt.Forget", session: c.e, commits: true}, func() error {
+	return c.e.do(ctx, call{op: "Receipt.Forget", about: c.line, session: c.e, commits: true}, func() error {
+		if c.e.Flaw == Watermark && len(c.items) > 0 {
+			last := slices.Index(c.from.entries.items, c.items[len(c.items)-1])
+			c.e.mark[c.from] = max(c.e.mark[c.from], last+1)
+		}
+		if err := c.write(number); err != nil {
+			c.e.end(err)
+			return err
+		}
 		for _, it := range c.doomed() {
 			if err := c.e.set(it, nil); err != nil {
 				c.e.end(err)
 				return err
 			}
 		}
-		if _, err := c.e.add(c.e.state, c.line, strconv.FormatInt(number, 10)); err != nil {
-			c.e.end(err)
-			return err
-		}
 		c.e.commit()
 		return nil
 	})
+}
+
+// write writes the batch's number, which never goes back: a Forget may come late.
+func (c *receipt) write(n int64) error {
+	if n < number(c.e.state.value(c.line)) {
+		return nil
+	}
+	_, err := c.e.add(c.e.state, c.line, strconv.FormatInt(n, 10))
+	return err
 }
 
 // doomed returns the entries that Forget removes: those of the receipt, unless a flaw is asked for.
 func (c *receipt) doomed() []*item {
 	all := c.from.entries.items
 	switch {
+	case c.e.Flaw == Watermark:
+		return nil
 	case c.e.Flaw == ForgetUpto && len(c.items) > 0:
 		all = all[:slices.Index(all, c.items[len(c.items)-1])+1]
 	case c.e.Flaw != ForgetAll:
@@ -200,6 +243,6 @@ func (c *receipt) doomed() []*item {
 func (c *receipt) Close() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	c.e.end(failf(driver.Unclassified, "%s was closed", c.e.what))
+	c.e.leave(failf(driver.Unclassified, "%s was closed", c.e.what))
 	return nil
 }

@@ -32,6 +32,9 @@ type Server struct {
 	// Applier.Apply, Receipt.Forget, Tx.Commit, ...). An error before means that the operation is not done, an error after
 	// that it is done and its answer lost. ErrCut and ErrCrash, wrapped or not, also end the session or all sessions.
 	Fault func(op string) error
+	// Turn, when set, is called like Fault, with more to know of the operation, and may wait: what happens at the server until
+	// it returns comes before the operation. ErrLate is known beside the other faults.
+	Turn func(ctx context.Context, c Call) error
 	// Lazy makes an application's commit visible before it is durable: a crash takes it back unless Durable, or a commit of
 	// the driver's own, came after it (HAZARDS C7).
 	Lazy bool
@@ -55,6 +58,9 @@ type Server struct {
 	places   map[schema.Name]int64
 	stamp    int64
 	objects  int64
+	late     []late              // operations that were sent and not answered
+	mark     map[*record]int     // Watermark's memory
+	past     map[*table][]string // StaleRows' rows
 }
 
 // The faults that end sessions. With ErrCut the session of the operation is lost and what it had begun is undone; with
@@ -66,7 +72,9 @@ var (
 
 // New returns an empty database.
 func New(name string) *Server {
-	return &Server{name: name, state: newSpace(), places: map[schema.Name]int64{}}
+	return &Server{
+		name: name, state: newSpace(), places: map[schema.Name]int64{}, mark: map[*record]int{}, past: map[*table][]string{},
+	}
 }
 
 // Open opens the database for one side of the only move there is: it asks nowhere whose anything is. Again: a second
@@ -132,7 +140,7 @@ func (r *role) close() error {
 	defer r.mu.Unlock()
 	for _, e := range slices.Clone(r.sessions) {
 		if e.role == r {
-			e.end(lost("its database was closed"))
+			e.leave(lost("its database was closed"))
 		}
 	}
 	return nil
@@ -157,6 +165,11 @@ func (s *Server) Sessions() int {
 func (s *Server) Crash() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.crash()
+}
+
+func (s *Server) crash() {
+	s.late = nil
 	for _, e := range slices.Clone(s.sessions) {
 		if !e.prepared {
 			e.end(lost("the server crashed"))
@@ -193,61 +206,4 @@ func (s *Server) SetBack() {
 	for _, t := range s.tables {
 		t.reindex()
 	}
-}
-
-// call is one operation as the fault hook sees it.
-type call struct {
-	op      string
-	session *session // the session it runs in, nil for one that lives only as long as the call
-	commits bool     // a lost answer leaves its outcome unknown
-}
-
-// do runs one operation between its two faults, under the server's lock.
-func (s *Server) do(ctx context.Context, c call, f func() error) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if err := s.fault("before ", c); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.clock += time.Millisecond
-	err := error(nil)
-	if c.session != nil {
-		err = c.session.over
-	}
-	if err == nil {
-		err = f()
-	}
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return s.fault("after ", c)
-}
-
-func (s *Server) fault(when string, c call) error {
-	if s.Fault == nil {
-		return nil
-	}
-	err := s.Fault(when + c.op)
-	if err == nil {
-		return nil
-	}
-	switch {
-	case errors.Is(err, ErrCrash):
-		s.Crash()
-	case errors.Is(err, ErrCut):
-		s.mu.Lock()
-		if c.session != nil {
-			c.session.end(lost("its session was cut"))
-		}
-		s.mu.Unlock()
-	default:
-		return err
-	}
-	if c.commits {
-		return &Error{Class: driver.Unknown, Text: when + c.op, Cause: err}
-	}
-	return &Error{Class: driver.Lost, Text: when + c.op, Cause: err}
 }

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -74,6 +75,7 @@ type session struct {
 	touched  []*item
 	over     error // why it ended
 	prepared bool
+	late     bool // an operation of it has been sent that the server has not come to
 }
 
 // open begins a session. The server's lock is held.
@@ -122,7 +124,11 @@ func (e *session) commit() {
 		}
 		it.now = it.next
 	}
-	if !e.Lazy || e.role != nil {
+	lazy := e.Lazy
+	if e.role != nil {
+		lazy = e.Flaw == LazyCommits || e.Flaw == EntriesNotOnDisk && strings.HasPrefix(e.what, promising)
+	}
+	if !lazy {
 		e.flush()
 	}
 	e.end(failf(driver.Unclassified, "%s has ended", e.what))
@@ -136,6 +142,13 @@ func (s *Server) flush() {
 		}
 	}
 	s.tail = nil
+}
+
+// leave is what a client does when it needs a session no more: what it has sent may still be done.
+func (e *session) leave(why error) {
+	if !e.late {
+		e.end(why)
+	}
 }
 
 // end gives up the session's locks and what it did not commit. Again: does nothing.

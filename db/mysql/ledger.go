@@ -67,6 +67,22 @@ func (d ledger) TakeOver(ctx context.Context) (int64, error) {
 	return epoch, nil
 }
 
+// Epoch returns the epoch that may write.
+func (d ledger) Epoch(ctx context.Context) (epoch int64, err error) {
+	err = d.control.with(ctx, func(s *session) error {
+		now, err := s.row(ctx, "SELECT epoch FROM "+d.own("epoch")+" WHERE one = 1")
+		if err != nil {
+			return err
+		}
+		epoch, err = strconv.ParseInt(now[0], 10, 64)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the epoch: %w", err)
+	}
+	return epoch, nil
+}
+
 func (d ledger) takeOver(ctx context.Context, taker, killer *session) (epoch int64, err error) {
 	if err := taker.begin(ctx); err != nil {
 		return 0, err

@@ -81,6 +81,23 @@ func (g ledger) TakeOver(ctx context.Context) (int64, error) {
 	}
 }
 
+// Epoch returns the epoch that may write.
+func (g ledger) Epoch(ctx context.Context) (int64, error) {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.release()
+	r, err := l.query(ctx, "SELECT epoch FROM whimbrel_target.epoch")
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read the epoch: %w", err)
+	case len(r.Rows) != 1:
+		return 0, errors.New("read the epoch: the ledger has not been prepared")
+	}
+	return number(r.Rows[0][0]), nil
+}
+
 const endHolders = `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 	AND classid = %d AND objid = 0 AND objsubid = 2 AND pid <> pg_backend_pid()`

@@ -81,6 +81,17 @@ func (l ledger) TakeOver(ctx context.Context) (int64, error) {
 	return epoch, nil
 }
 
+// Epoch returns the epoch that may write.
+func (l ledger) Epoch(ctx context.Context) (epoch int64, err error) {
+	err = l.d.read(ctx, l.d.control, func(s *session) error {
+		return s.one("SELECT epoch FROM whimbrel_target_epoch", func(st *sqlite3.Stmt) { epoch = st.ColumnInt64(0) })
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the epoch: %w", err)
+	}
+	return epoch, nil
+}
+
 func orMissing(err error, rows int64) error {
 	if err == nil && rows != 1 {
 		err = fmt.Errorf("the ledger has %d epoch rows where it needs one", rows)

@@ -123,6 +123,9 @@ func (m *Move) drain(ctx context.Context) error {
 	if err := m.proveShut(ctx, source); err != nil {
 		return err
 	}
+	if err := m.whole(ctx, target, tables); err != nil {
+		return err
+	}
 	for _, t := range tables {
 		if err := drained(ctx, source, target, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
@@ -130,6 +133,27 @@ func (m *Move) drain(ctx context.Context) error {
 		m.board.change(t.name, func(p *progress) { p.stage, p.backlog, p.lag = Drained, 0, 0 })
 	}
 	failpoint.Hit("drain.empty.after")
+	return nil
+}
+
+// whole holds that the target's ledger still has every range of the tables' plans: one that was set back to before they were loaded
+// need not have missed a batch.
+func (m *Move) whole(ctx context.Context, target *driver.Database, tables []*table) error {
+	known, err := m.learn(ctx, target, tables)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		in := known.in[t.number]
+		if known.in == nil {
+			if in, err = target.Ledger.Ranges(ctx, t.target); err != nil {
+				return err
+			}
+		}
+		if planned := known.plans[t.number]; len(in) != planned {
+			return fmt.Errorf("%s was loaded in %d ranges and the ledger has %d: %w", t.name, planned, len(in), errSetBack)
+		}
+	}
 	return nil
 }
 

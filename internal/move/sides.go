@@ -132,7 +132,7 @@ func (m *Move) takeOver(ctx context.Context) (int64, error) {
 	if m.sides.epoch > 0 {
 		return m.sides.epoch, nil
 	}
-	epoch, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) { return target.Ledger.TakeOver(ctx) })
+	epoch, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) { return m.nextEpoch(ctx, target) })
 	if err != nil {
 		return 0, fmt.Errorf("take over the target: %w", err)
 	}
@@ -161,6 +161,51 @@ func (m *Move) stillOurs(ctx context.Context) error {
 		return err
 	}
 	return target.Ledger.Current(ctx, epoch)
+}
+
+// epochs are what our state knows of the target's epoch. Had is the last that was surely ours; a process that died while it took
+// over may have had the ones up to Tried.
+type epochs struct {
+	Had   int64 `json:"had"`
+	Tried int64 `json:"tried"`
+}
+
+const epochsKey = "epochs"
+
+// ErrOtherState says that the target was written to by a process whose state is not ours: a copy of it that went on, or a later
+// one of which ours is a backup. What that process did, ranges by a plan of its own perhaps, we can not go on from.
+var ErrOtherState = errors.New("another process took the target over with another state of this move; go on with that state, or reset")
+
+// errSetBack says that the target does not remember an epoch that we had.
+var errSetBack = errors.New("the target was set back to an earlier time: it does not remember that this process had taken it over; reset and start again")
+
+// nextEpoch takes the target over, if the epoch there is one that our state knows of.
+func (m *Move) nextEpoch(ctx context.Context, target *driver.Database) (int64, error) {
+	var known epochs
+	if _, err := m.state.Document(ctx, epochsKey, &known); err != nil {
+		return 0, err
+	}
+	now, err := target.Ledger.Epoch(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case now > known.Tried:
+		return 0, fmt.Errorf("%w (epoch %d at the target, %d here)", ErrOtherState, now, known.Tried)
+	case now < known.Had:
+		return 0, fmt.Errorf("%w (epoch %d at the target, %d here)", errSetBack, now, known.Had)
+	}
+	known.Tried++
+	if err := m.state.SetDocument(ctx, epochsKey, known); err != nil {
+		return 0, err
+	}
+	epoch, err := target.Ledger.TakeOver(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if epoch != now+1 {
+		return 0, fmt.Errorf("%w (epoch %d came between)", ErrOtherState, epoch-1)
+	}
+	return epoch, m.state.SetDocument(ctx, epochsKey, epochs{epoch, epoch})
 }
 
 // Close ends every session. Again: does nothing.

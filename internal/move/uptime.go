@@ -154,17 +154,20 @@ func (m *Move) remaining(ctx context.Context, t *table, k known) (*load.Table, e
 		return nil, err
 	}
 	count, planned := k.plans[t.number]
+	done := k.in[t.number]
+	if k.in == nil {
+		if done, err = to.Database.Ledger.Ranges(ctx, t.target); err != nil {
+			return nil, err
+		}
+	}
+	if !planned && len(done) > 0 { // what was one range in that plan need not be one in ours
+		return nil, fmt.Errorf("%d ranges were loaded by a plan that is not known here: %w", len(done), ErrOtherState)
+	}
 	if !planned {
 		sessions := m.writers()
 		cut := plan.CutOf(t.source, t.rows, sessions)
 		ranges := cut.Guided(from.Database.Splitter.Split(ctx, t.source, t.loaded.source, cut.Rows), sessions)
 		if count, err = m.state.SavePlan(ctx, t.number, numbered(ranges)); err != nil {
-			return nil, err
-		}
-	}
-	done := k.in[t.number]
-	if k.in == nil {
-		if done, err = to.Database.Ledger.Ranges(ctx, t.target); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,8 @@ package procedure
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 )
@@ -35,7 +37,8 @@ func (a *attempt) start(ctx context.Context, step Step) error {
 // they were still at when they were ended no longer matters. They are noted before the step is, so that a crash between
 // the two begins them again.
 func (a *attempt) over(until Step) {
-	for _, b := range a.behind {
+	for _, name := range slices.Sorted(maps.Keys(a.behind)) { // one after the other, and always in the same order
+		b := a.behind[name]
 		if b.step.Until != until.Name {
 			continue
 		}

@@ -23,6 +23,7 @@ type Table struct {
 
 	mu     sync.Mutex
 	rounds int64         // batches that found the record to its end
+	want   int64         // how many of these somebody waits for
 	turned chan struct{} // closed and made anew when a round ends
 	asked  int           // how often somebody asked that every key be read again
 	reread int           // how many of these are answered
@@ -54,6 +55,9 @@ func (t *Table) Run(ctx context.Context) error {
 		}
 		if !done.Empty() {
 			idle = 10 * time.Millisecond
+		}
+		if t.wanted() {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -140,6 +144,17 @@ func (t *Table) turn(emptied bool, reread int) {
 	}
 }
 
+// wanted reports that somebody waits for another round. Who woke us for the rounds that have been is answered by it.
+func (t *Table) wanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.wake:
+	default:
+	}
+	return t.rounds < t.want
+}
+
 func (t *Table) stop(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,6 +176,11 @@ func (t *Table) CaughtUp(ctx context.Context) error {
 	t.mu.Lock()
 	// A round under way may have begun before the call: the one after it counts.
 	want := t.rounds + 2
+	t.want = max(t.want, want)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
 	t.mu.Unlock()
 	for {
 		t.mu.Lock()
@@ -171,10 +191,6 @@ func (t *Table) CaughtUp(ctx context.Context) error {
 			return err
 		case rounds >= want:
 			return nil
-		}
-		select {
-		case t.wake <- struct{}{}:
-		default:
 		}
 		select {
 		case <-turned:

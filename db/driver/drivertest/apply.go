@@ -137,11 +137,18 @@ func (s *scene) applyAgain() {
 func (s *scene) applyFenced() {
 	r := s.ready(items, item(1, ""))
 	newer := s.open(driver.Target)
+	before, err := newer.Ledger.Epoch(s.ctx)
+	s.check(err)
 	s.check(r.d.Ledger.Current(s.ctx, r.epoch))
 	epoch, err := newer.Ledger.TakeOver(s.ctx)
 	s.check(err)
 	s.check(newer.Ledger.Current(s.ctx, epoch))
 	s.class(r.d, r.d.Ledger.Current(s.ctx, r.epoch), driver.Fenced)
+	now, err := r.d.Ledger.Epoch(s.ctx)
+	s.check(err)
+	if before != r.epoch || now != epoch || epoch != before+1 {
+		s.Errorf("epoch %d wrote, the ledger said %d; %d took over, the ledger says %d", r.epoch, before, epoch, now)
+	}
 	late := r.delta([]string{"1"})
 	for range 2 {
 		s.class(r.d, r.d.Applier.Apply(s.ctx, late), driver.Fenced)

@@ -217,6 +217,11 @@ func (f faultyLedger) Prepare(ctx context.Context, run string) error {
 	return f.h.around("Ledger.Prepare", func() error { return f.Ledger.Prepare(ctx, run) })
 }
 
+func (f faultyLedger) Epoch(ctx context.Context) (epoch int64, err error) {
+	err = f.h.around("Ledger.Epoch", func() (err error) { epoch, err = f.Ledger.Epoch(ctx); return err })
+	return epoch, err
+}
+
 func (f faultyLedger) TakeOver(ctx context.Context) (epoch int64, err error) {
 	err = f.h.around("Ledger.TakeOver", func() (err error) { epoch, err = f.Ledger.TakeOver(ctx); return err })
 	return epoch, err
