@@ -1,5 +1,5 @@
-# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, model, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model chaos fuzz install-servers clean
+# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, soak, fuzz, install-servers. See CONTRIBUTING.md.
+.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model chaos soak fuzz install-servers clean
 
 GO ?= go
 
@@ -53,6 +53,13 @@ model:
 chaos: install-servers
 	CHAOS_ROUNDS=$(or $(ROUNDS),50) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_FOR=$(or $(MINUTES),600)m CHAOS_WORDS=1 \
 	$(GO) test -count=1 -v -timeout 24h -run 'TestChaos$$' ./internal/e2e
+
+# So many schedules of the simulation, from SEED on (docs/reliability.md). One that fails is shrunk and kept in
+# internal/simulation/testdata.
+SCHEDULES ?= 100000
+SEED ?= $(shell date +%s)
+soak:
+	$(GO) test -count=1 -v -timeout 0 -run '^TestSchedules$$' ./internal/simulation -schedules $(SCHEDULES) -seed $(SEED)
 
 # Each fuzz target for FUZZTIME (20s).
 fuzz:

@@ -54,6 +54,7 @@ var arrows = []struct{ folder, may string }{
 	// For tests only: nobody above may import these.
 	{"internal/testserver", ""},
 	{"internal/faultproxy", ""},
+	{"internal/simulation", ""},
 	{"internal/e2e", "internal/testserver internal/e2e/oracle internal/e2e/shop"},
 	{"internal/e2e/*", ""}, // the oracle and the shop share no code with what they judge
 	{"bench", "internal/testserver"},

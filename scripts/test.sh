@@ -6,6 +6,7 @@
 #   pairs    whole moves of a live application, all nine pairs
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
+#   simulation  10,000 moves under a simulated clock and scheduler, and every mutant of the protocol's rules
 #   chaos    everything fails at random, for less than three minutes; make chaos runs it for long
 #   model    the protocol in the model checker, bounded (model/run.sh ci)
 set -uo pipefail
@@ -29,7 +30,7 @@ suite() { # NAME TIMEOUT ARGUMENTS…
     grep -vE '^=== |^ *--- PASS|^ok |^PASS|no test files' "$log" | tail -n 300
   fi
   grep -E '^(ok|FAIL)[[:space:]]' "$log"
-  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:|verified) ' "$log" || true
+  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:|verified|played) ' "$log" || true
   echo "== $name: $ok passed, $bad failed, $skip skipped, $((SECONDS - began)) s"
   passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
 }
@@ -50,11 +51,12 @@ models() {
   passed=$((passed + ok)) broken=$((broken + bad))
 }
 
-wanted=${*:-units pairs kills samples chaos model}
+wanted=${*:-units simulation pairs kills samples chaos model}
 go build ./... || exit 1
 for s in $wanted; do
   case $s in
-    units) suite units 15m $(go list ./... | grep -v '/internal/e2e$') ;;
+    units) suite units 15m $(go list ./... | grep -vE '/internal/(e2e|simulation)$') ;;
+    simulation) suite simulation 15m -count=1 ./internal/simulation -schedules 10000 ;;
     pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
