@@ -137,7 +137,7 @@ func (s *Server) Create(t testing.TB, name string) string {
 // Start starts a killed server on its own port and returns when it answers.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	if err := s.run(); err != nil {
+	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
 }
