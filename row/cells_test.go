@@ -1,6 +1,7 @@
 package row_test
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 	"strconv"
@@ -164,4 +165,38 @@ func TestCellsDoNotAllocate(t *testing.T) {
 	if n != 0 || !ok {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// FuzzCells: what is written as a cell is written again as the same, and a key comes back as its cells.
+func FuzzCells(f *testing.F) {
+	for _, s := range []string{"", "-0.0", "1e5", "00012.3400", "-.5", "2024-01-01 00:00:00.500000", "0101", "NaN", "9223372036854775808.000000000000000000001"} {
+		f.Add([]byte(s), 2, []byte("x"))
+	}
+	f.Fuzz(func(t *testing.T, src []byte, scale int, other []byte) {
+		scale = scale & 63
+		if once, ok := row.AppendDecimal(nil, src, scale); ok {
+			twice, again := row.AppendDecimal(nil, once, scale)
+			if !again || !bytes.Equal(once, twice) {
+				t.Fatalf("%q at %d is %q, and %q", src, scale, once, twice)
+			}
+		}
+		once := row.AppendFraction(nil, src)
+		if twice := row.AppendFraction(nil, once); !bytes.Equal(once, twice) {
+			t.Fatalf("%q is %q, and %q", src, once, twice)
+		}
+		if bits, ok := row.ParseBits(nil, src); ok {
+			if back := row.AppendBits(nil, bits, len(src)); !bytes.Equal(back, src) {
+				t.Fatalf("the bits %q came back as %q", src, back)
+			}
+		}
+		cells, err := row.MakeKey(src, nil, other).Cells()
+		if err != nil || len(cells) != 3 || !bytes.Equal(cells[0], src) || cells[1] != nil || !bytes.Equal(cells[2], other) {
+			t.Fatalf("%q %q: %q, %v", src, other, cells, err)
+		}
+		if cells, err := row.Key(src).Cells(); err == nil && len(src) > 0 {
+			if again := row.MakeKey(cells...); !bytes.Equal(again, src) {
+				t.Fatalf("%x is %x", src, again)
+			}
+		}
+	})
 }

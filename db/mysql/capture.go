@@ -311,8 +311,8 @@ func (d *database) Finish(ctx context.Context) error {
 				return err
 			}
 		}
-		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ? ORDER BY table_name = ?",
-			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`, "whimbrel_"+string(d.options.Side)+"_owner")
+		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ? AND table_name REGEXP ? ORDER BY table_name = ?",
+			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`, ourTables, "whimbrel_"+string(d.options.Side)+"_owner")
 		if err != nil {
 			return err
 		}

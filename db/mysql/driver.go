@@ -11,13 +11,10 @@ package mysql
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +38,7 @@ func (product) Schemes() []string { return []string{"mariadb", "mysql"} }
 func (product) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.Database, error) {
 	cfg, err := configure(u, o)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("open %s: %w", u.Host+u.Path, err) // what follows might be a password
 	}
 	d := &database{options: o, cfg: cfg, schema: cfg.DBName}
 	if err := d.lookRound(ctx); err != nil {
@@ -94,43 +91,6 @@ func configure(u *url.URL, o driver.Options) (*gosql.Config, error) {
 	return cfg, secure(cfg, q, u.Hostname())
 }
 
-// secure sets up TLS. A server that is reached over a network must prove who it is unless the URL says otherwise.
-func secure(cfg *gosql.Config, q url.Values, host string) error {
-	mode := q.Get("tls")
-	if mode == "" {
-		mode = "verify"
-		if ip := net.ParseIP(host); cfg.Net == "unix" || host == "" || host == "localhost" || ip != nil && ip.IsLoopback() {
-			mode = "off"
-		}
-	}
-	for name := range q {
-		if name != "tls" && name != "ca" && name != "socket" {
-			return fmt.Errorf("unknown option %q in the URL: tls, ca and socket are known", name)
-		}
-	}
-	switch mode {
-	case "off", "false", "disable":
-		return nil
-	case "verify", "true":
-		cfg.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	case "skip-verify":
-		cfg.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
-	default:
-		return fmt.Errorf("tls=%s in the URL: off, skip-verify and verify are known", mode)
-	}
-	if file := q.Get("ca"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read the certificate authority: %w", err)
-		}
-		cfg.TLS.RootCAs = x509.NewCertPool()
-		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("read the certificate authority: no certificate in %s", file)
-		}
-	}
-	return nil
-}
-
 func orElse(s, other string) string {
 	if s == "" {
 		return other
@@ -164,7 +124,7 @@ func (d *database) lookRound(ctx context.Context) error {
 		Product: d.version.product, Version: facts[0], Name: d.place(), Schema: d.schema, Server: identity,
 		Limits: driver.Limits{
 			Name: 64, Seconds: 6, Schemas: true, IndexPerTable: true, Value: d.packet, IndexBytes: 3072,
-			Ahead: true, FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Ordered: true, Reserved: "whimbrel_",
+			Ahead: true, FoldTables: facts[9] != "0", FoldColumns: true, NarrowNames: true, PlainChecks: true, Ordered: true, Reserved: "whimbrel_target_",
 			Features: d.version.features(),
 		},
 	}

@@ -46,10 +46,17 @@ type inspection struct {
 
 func (i *inspection) name(n string) schema.Name { return schema.Name{Schema: i.home, Name: n} }
 
+// ourTables and ourTriggers match the names of what we make in a database, and no others: an application may have a table
+// whimbrel_orders, which moves like any other. Settings refuses one that has the very name of one of ours.
+const (
+	ourTables   = "^whimbrel_(source_(owner|lane|mark|record_[0-9]+)|target_(epoch|range|lane|list))$"
+	ourTriggers = "^whimbrel_(shut_|guard_)?(insert|update|delete)_[0-9]+$"
+)
+
 func (i *inspection) readTables(ctx context.Context) error {
 	all, err := i.s.rows(ctx, `SELECT table_name, COALESCE(engine, ''), COALESCE(table_collation, ''), table_comment, COALESCE(table_rows, -1),
 		COALESCE(data_length + index_length, -1), table_type, COALESCE(create_options, '') FROM information_schema.tables
-		WHERE table_schema = ? AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_name NOT LIKE 'whimbrel\_%' ORDER BY table_name`, i.home)
+		WHERE table_schema = ? AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_name NOT REGEXP ? ORDER BY table_name`, i.home, ourTables)
 	if err != nil {
 		return err
 	}
@@ -303,8 +310,8 @@ func (i *inspection) readPartitions(ctx context.Context) error {
 func (i *inspection) readOthers(ctx context.Context) error {
 	all, err := i.s.rows(ctx, `SELECT 'view', table_name, '' FROM information_schema.views WHERE table_schema = ?
 		UNION ALL SELECT LOWER(routine_type), routine_name, '' FROM information_schema.routines WHERE routine_schema = ?
-		UNION ALL SELECT 'trigger', trigger_name, event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name NOT LIKE 'whimbrel\_%'
-		UNION ALL SELECT 'event', event_name, '' FROM information_schema.events WHERE event_schema = ? ORDER BY 1, 2`, i.home, i.home, i.home, i.home)
+		UNION ALL SELECT 'trigger', trigger_name, event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name NOT REGEXP ?
+		UNION ALL SELECT 'event', event_name, '' FROM information_schema.events WHERE event_schema = ? ORDER BY 1, 2`, i.home, i.home, i.home, ourTriggers, i.home)
 	for _, l := range all {
 		o := schema.Object{What: l[0], Name: i.name(l[1])}
 		if l[2] != "" {
@@ -316,7 +323,7 @@ func (i *inspection) readOthers(ctx context.Context) error {
 }
 
 func (i *inspection) readSequences(ctx context.Context) error {
-	all, err := i.s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'SEQUENCE' AND table_name NOT LIKE 'whimbrel\\_%' ORDER BY 1", i.home)
+	all, err := i.s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'SEQUENCE' ORDER BY 1", i.home)
 	if err != nil {
 		return err
 	}

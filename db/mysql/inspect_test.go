@@ -26,7 +26,7 @@ const orders = `CREATE TABLE orders (a INT NOT NULL, b INT NOT NULL, c INT UNSIG
 func TestTablesAreMadeAsTheyWere(t *testing.T) {
 	src, dst := source(t), target(t)
 	src.do(shop, orders, "CREATE VIEW v AS SELECT 1 AS one", "CREATE PROCEDURE pr() SELECT 1", "CREATE TRIGGER tr BEFORE INSERT ON orders FOR EACH ROW SET @a = 1",
-		"CREATE TABLE whimbrel_source_x (id INT)")
+		"CREATE TABLE whimbrel_source_record_1 (id INT)")
 	found, err := src.Inspector.Inspect(src.ctx, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -158,14 +158,21 @@ func (y *body) length() (int, error) {
 	return int(n), nil
 }
 
+// trusted is how many bytes room is made for because the server says that they come. For more, room is made as they do, so that a
+// length alone takes no memory.
+const trusted = 16 << 20
+
 // take appends n bytes to dst, straight from the connection but for what is in the buffer already.
 func (y *body) take(dst []byte, n int) ([]byte, error) {
-	dst = slices.Grow(dst, n)
+	dst = slices.Grow(dst, min(n, trusted))
 	for n > 0 {
 		if err := y.follow(); err != nil {
 			return dst, err
 		}
-		part := min(n, y.left)
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, min(n, max(len(dst), trusted)))
+		}
+		part := min(n, y.left, cap(dst)-len(dst))
 		to := dst[len(dst) : len(dst)+part]
 		had := copy(to, y.w.in[y.w.at:y.w.upto])
 		if y.w.at += had; y.w.at == y.w.upto {

@@ -15,7 +15,7 @@ func (d *database) Settings(ctx context.Context) ([]driver.Notice, error) {
 	var all []driver.Notice
 	err := d.control.with(ctx, func(s *session) error {
 		q := &questions{d: d, s: s}
-		for _, ask := range []func(context.Context) error{q.common, q.source, q.target} {
+		for _, ask := range []func(context.Context) error{q.common, q.names, q.source, q.target} {
 			if err := ask(ctx); err != nil {
 				return err
 			}
@@ -63,6 +63,9 @@ func (q *questions) common(ctx context.Context) error {
 	if v := q.setting(ctx, "innodb_doublewrite"); v == "0" || strings.EqualFold(v, "OFF") {
 		q.add("doublewrite", driver.Note, "innodb_doublewrite is off: a crash can tear pages.", "Turn it on unless the file system writes pages whole.")
 	}
+	if why := q.d.exposed(); why != "" {
+		q.add("exposed", driver.Note, why, "Write tls=verify, and ca=FILE where the certificate is of an authority of your own.")
+	}
 	if q.setting(ctx, "wsrep_on") == "1" {
 		q.add("galera", driver.Note, "The server is a node of a Galera cluster.", "Give the URL of one node, not of a balancer, and let the application write to that node only.")
 	}
@@ -70,6 +73,24 @@ func (q *questions) common(ctx context.Context) error {
 		q.add("packet", driver.Note, "max_allowed_packet is "+strconv.FormatInt(n, 10)+" bytes: longer rows can not be read.", "SET GLOBAL max_allowed_packet=268435456.")
 	}
 	return nil
+}
+
+// names finds tables that have the very names of ours where no move is under way: a move would take them for its own, and away.
+func (q *questions) names(ctx context.Context) error {
+	first := "owner"
+	if q.d.options.Side == driver.Target {
+		first = "epoch"
+	}
+	run, err := q.s.runOf(ctx, q.d.own(first))
+	if err != nil || run != "" {
+		return err
+	}
+	all, err := q.s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name REGEXP ? AND table_name LIKE ?",
+		q.d.schema, ourTables, `whimbrel\_`+string(q.d.options.Side)+`\_%`)
+	for _, l := range all {
+		q.add("name-of-ours", driver.Forbidden, "The table "+l[0]+" has the name of one that a move makes, and no move is under way.", "Rename it, or drop it if a move of an earlier release left it behind.")
+	}
+	return err
 }
 
 // source asks what capture stands on.
@@ -127,7 +148,7 @@ func (q *questions) replica(ctx context.Context) error {
 // engines names the tables whose engine does not roll back (HAZARDS 19).
 func (q *questions) engines(ctx context.Context) error {
 	all, err := q.s.rows(ctx, `SELECT table_name, engine FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'
-		AND engine IS NOT NULL AND engine <> 'InnoDB' AND table_name NOT LIKE 'whimbrel\_%' ORDER BY 1`, q.d.schema)
+		AND engine IS NOT NULL AND engine <> 'InnoDB' AND table_name NOT REGEXP ? ORDER BY 1`, q.d.schema, ourTables)
 	for _, l := range all {
 		q.found = append(q.found, driver.Notice{
 			Rule: "engine", Level: driver.NotLive, Table: schema.Name{Schema: q.d.schema, Name: l[0]},

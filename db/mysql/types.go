@@ -21,9 +21,12 @@ type catalogType struct {
 
 var integers = map[string]int{"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
+// mostDigits is above every precision and scale that a server knows. A cell is filled up to its scale.
+const mostDigits = 1000
+
 // describe turns the catalog's words into a type. A tinyint(1) is an integer: nothing keeps other numbers out of it.
 func (c catalogType) describe() schema.Type {
-	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+	number := func(s string) int { n, _ := strconv.Atoi(s); return min(n, mostDigits) }
 	t := schema.Type{Raw: c.column, Unsigned: strings.Contains(c.column, "unsigned")}
 	if c.charset != "" {
 		t.Charset, t.Collation = strings.ToLower(c.charset), c.collation

@@ -142,12 +142,16 @@ func recorderDDL(t *schema.Table, target string, sh schema.Shape, kinds []noting
 		if n.what == everyRow {
 			into, from = "noted", "VALUES (pg_catalog.clock_timestamp())"
 		}
-		body := strings.NewReplacer("{record}", record(t), "{columns}", into, "{entries}", from).Replace(noteBody)
+		body := strings.NewReplacer("{record}", record(t), "{columns}", into, "{entries}", from).Replace(statementOf(noteBody))
 		sql += fmt.Sprintf(`CREATE OR REPLACE FUNCTION %[1]s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 			SET search_path = pg_catalog, pg_temp AS %[2]s; REVOKE ALL ON FUNCTION %[1]s() FROM PUBLIC;`, note(t, n.what), literal(body))
 	}
 	return sql
 }
+
+// statementOf is a file's text without the comments before its statement: a name with a line end in it, filled in there, would end
+// the comment, and what follows in the name would be said with our rights.
+func statementOf(text string) string { return text[strings.Index(text, "\nBEGIN\n")+1:] }
 
 // what a function of a recorder notes.
 type what string

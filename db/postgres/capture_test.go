@@ -183,7 +183,7 @@ func TestBothKeysAreNoted(t *testing.T) {
 
 // TestNamesOfAnySpellingAreNoted, in table and key columns, and through composite keys.
 func TestNamesOfAnySpellingAreNoted(t *testing.T) {
-	for _, name := range []string{`a"b`, "a b", "Mixed", "größe", "$$", "x$$; DROP TABLE y; --", "a'b", "NEW", "select", `\`, "{record}", strings.Repeat("ö", 31)} {
+	for _, name := range []string{`a"b`, "a b", "Mixed", "größe", "$$", "x$$; DROP TABLE y; --", "a'b", "NEW", "select", `\`, "{record}", "{entries}", "\r\n", "new\nline", "x\n-- y", "x\ny\" z", strings.Repeat("ö", 31)} {
 		p := pair(t, "CREATE TABLE "+quote(name)+" ("+quote(name)+" text, "+quote("old")+" bytea, v integer, PRIMARY KEY ("+quote(name)+", "+quote("old")+"))")
 		table, shape := captured(t, p.source, name)
 		p.app.do("INSERT INTO " + quote(name) + ` VALUES ('k', '\x00ff', 1)`)

@@ -263,6 +263,8 @@ func (c *codec) append64(b *row.Batch, field []byte) error {
 		b.End(row.AppendFloat(b.Begin(), math.Float64frombits(v), 32))
 	case c.form == double:
 		b.End(row.AppendFloat(b.Begin(), math.Float64frombits(v), 64))
+	case c.form == clock && (micros < 0 || micros > dayMicros):
+		return &driver.CellError{Column: c.column, Why: "is no time of a day"}
 	case c.form == clock:
 		b.End(appendClock(b.Begin(), micros, c.digits))
 	case c.lenient && (micros < firstMoment || micros >= beyondMoments):
@@ -283,9 +285,10 @@ func (c *codec) appendSpan(dst, field []byte) []byte {
 
 // appendRow adds one row of fields. After an error the batch holds complete rows only.
 func appendRow(b *row.Batch, all []codec, fields [][]byte) error {
+	rows := b.Len()
 	for i := range all {
 		if err := all[i].appendTo(b, fields[i]); err != nil {
-			b.Abandon()
+			b.Truncate(rows) // the field that failed may be there, and be the row's last
 			return err
 		}
 	}

@@ -83,7 +83,7 @@ func canonical(text string, t schema.Type) (string, bool) {
 		cell, found := strings.CutSuffix(text, "+00")
 		return string(row.AppendFraction(nil, []byte(cell))), found
 	case row.Date, row.Time, row.Timestamp:
-		return string(row.AppendFraction(nil, []byte(text))), text[0] >= '0' && text[0] <= '9'
+		return string(row.AppendFraction(nil, []byte(text))), text != "" && text[0] >= '0' && text[0] <= '9'
 	case row.Bool:
 		return map[string]string{"t": "1", "f": "0", "true": "1", "false": "0"}[text], strings.ContainsAny(text, "tf")
 	}

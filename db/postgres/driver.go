@@ -10,9 +10,9 @@ package postgres
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +22,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,13 +81,13 @@ func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
 		password = p
 	}
 	words.Del("password")
-	if words.Get("sslmode") == "" && os.Getenv("PGSSLMODE") == "" && !local(u.Hostname()) && words.Get("host") == "" {
+	if words.Get("sslmode") == "" && os.Getenv("PGSSLMODE") == "" && !local(cmp.Or(u.Hostname(), words.Get("host"), os.Getenv("PGHOST"))) {
 		words.Set("sslmode", "verify-full")
 	}
-	bare.RawQuery, bare.Scheme = words.Encode(), "postgres"
+	bare.RawQuery, bare.Scheme, bare.Fragment, bare.RawFragment = words.Encode(), "postgres", "", ""
 	config, err := pgconn.ParseConfig(bare.String())
 	if err != nil {
-		return nil, fmt.Errorf("read the URL of %s: %w", u.Hostname(), err)
+		return nil, fmt.Errorf("read the URL of %s: %s", u.Hostname(), reason(err, words))
 	}
 	if password != "" {
 		config.Password = password
@@ -98,17 +97,18 @@ func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
 	config.ConnectTimeout = 20 * time.Second
 	config.DialFunc = driver.Dialer().DialContext
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(bufio.NewReaderSize(r, 64<<10), w)
+		f := pgproto3.NewFrontend(bufio.NewReaderSize(r, 64<<10), w)
+		f.SetMaxBodyLen(mostGreeting)
+		return f
 	}
-	if t := config.TLSConfig; t != nil && t.MinVersion < tls.VersionTLS12 {
-		t.MinVersion = tls.VersionTLS12
+	hardened(config.TLSConfig)
+	for _, other := range config.Fallbacks {
+		hardened(other.TLSConfig)
+	}
+	if exposed(config) != "" && config.RequireAuth == "" {
+		config.RequireAuth = "!password" // which would be sent as it is
 	}
 	return config, nil
-}
-
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
 }
 
 // label begins the application_name of every session; behind it stands a word of this process's own.

@@ -156,6 +156,30 @@ func TestAHostileSearchPathChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAColumnsNameIsNoStatement: what a name says is said by nobody, least of all with the rights of the move.
+func TestAColumnsNameIsNoStatement(t *testing.T) {
+	for i, name := range []string{
+		"k\nBEGIN DELETE FROM precious; RETURN NULL; END --", "k FROM whimbrel_new AS n; DELETE FROM precious; --", `k" FROM whimbrel_new AS n; DELETE FROM precious; --`,
+		"k'; DELETE FROM precious; --", "k$$; DELETE FROM precious; --", `k\'; DELETE FROM precious; --`, "*/ DELETE FROM precious; /*", "{entries}; DELETE FROM precious",
+	} {
+		p := pair(t, "CREATE TABLE precious (v integer); INSERT INTO precious VALUES (1); CREATE TABLE a ("+quote(name)+" integer PRIMARY KEY, v text)")
+		table, shape := captured(t, p.source, "a")
+		p.app.do("INSERT INTO a VALUES (7, 'x'); UPDATE a SET v = 'y'; DELETE FROM a")
+		if got, _ := taken(t, p.source, table, shape); got != "7" {
+			t.Errorf("%d: noted %q", i, got)
+		}
+		if err := p.source.Gate.Shut(t.Context(), []*schema.Table{table}, patience); err != nil {
+			t.Error(err)
+		}
+		if err := p.source.Gate.Reopen(t.Context(), []*schema.Table{table}); err != nil {
+			t.Error(err)
+		}
+		if got := p.app.ask("SELECT count(*) FROM precious"); got != "1" {
+			t.Errorf("%q was a statement", name)
+		}
+	}
+}
+
 // TestASchemaOfSomebodyElsesIsRefused: its owner could put triggers on our tables, which would run with our rights.
 func TestASchemaOfSomebodyElsesIsRefused(t *testing.T) {
 	for _, side := range []driver.Side{driver.Source, driver.Target} {

@@ -126,6 +126,7 @@ func (db *database) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &failure{class: connectClass(err), err: err}
 	}
+	conn.Frontend().SetMaxBodyLen(mostMessage)
 	s := &session{conn: conn, stages: map[int]*stage{}}
 	if err := s.prepare(ctx, db.options); err != nil {
 		_ = conn.Close(ctx)

@@ -81,5 +81,8 @@ func (db *database) Settings(ctx context.Context) ([]driver.Notice, error) {
 			all = append(all, driver.Notice{Rule: r.name, Level: r.level, Message: r.message, Do: r.do})
 		}
 	}
+	if why := exposed(db.config); why != "" {
+		all = append(all, driver.Notice{Rule: "exposed", Level: driver.Note, Message: why, Do: "Write sslmode=verify-full, and sslrootcert=FILE where the certificate is of an authority of your own."})
+	}
 	return all, nil
 }

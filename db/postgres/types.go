@@ -45,6 +45,10 @@ var kinds = map[string]row.Kind{
 	"uuid": row.UUID, "json": row.JSON, "jsonb": row.JSON, `"bit"`: row.Bits, "bit varying": row.Bits,
 }
 
+// mostDigits is the largest precision and scale that a server takes. A cell is filled up to its scale, so that a larger one, which
+// no server says, would fill the memory.
+const mostDigits = 1000
+
 // describe makes a type from the catalog's words: raw is format_type with the modifier, of the base type for a domain.
 func describe(raw string) schema.Type {
 	name := plain(raw)
@@ -56,7 +60,7 @@ func describe(raw string) schema.Type {
 		t.Unsigned = name == "oid"
 	case row.Decimal:
 		t.Scale = -1
-		if given {
+		if given && max(first, second, -second) <= mostDigits {
 			t.Precision, t.Scale = first, second
 			if second < 0 {
 				t.Precision, t.Scale = first-second, 0

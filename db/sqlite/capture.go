@@ -322,7 +322,8 @@ func (c capturer) Finish(ctx context.Context) error {
 		var drops []string
 		err := s.each("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'table')", func(st *sqlite3.Stmt) error {
 			what, name := st.ColumnText(0), st.ColumnText(1)
-			if what == "trigger" && ours(name) && !strings.HasPrefix(name, "whimbrel_guard_") || strings.HasPrefix(name, "whimbrel_source_") {
+			if what == "trigger" && ourTriggers.MatchString(name) && !strings.HasPrefix(name, "whimbrel_guard_") ||
+				what == "table" && ourTables.MatchString(name) && strings.HasPrefix(name, "whimbrel_source_") {
 				drops = append(drops, "DROP "+what+" IF EXISTS "+quote(name))
 			}
 			return nil

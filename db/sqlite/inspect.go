@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,8 +62,15 @@ func (i inspector) Inspect(ctx context.Context, schemas []string) (*schema.Schem
 
 func named(name string) schema.Name { return schema.Name{Schema: "main", Name: name} }
 
+// ourTables and ourTriggers match the names of what we make in a file, and no others: an application may have a table
+// whimbrel_orders, which moves like any other. Settings refuses one that has the very name of one of ours.
+var (
+	ourTables   = regexp.MustCompile(`(?i)^whimbrel_(source_(owner|lane|steps|record_[0-9]+)|target_(epoch|range|lane|list))$`)
+	ourTriggers = regexp.MustCompile(`(?i)^whimbrel_((gate_|guard_|displace_)?(insert|update|delete))_[0-9]+$`)
+)
+
 // ours reports a name that Whimbrel gave.
-func ours(name string) bool { return len(name) >= 9 && strings.EqualFold(name[:9], "whimbrel_") }
+func ours(name string) bool { return ourTables.MatchString(name) || ourTriggers.MatchString(name) }
 
 // builtIn reports a name that SQLite keeps for itself.
 func builtIn(name string) bool { return len(name) >= 7 && strings.EqualFold(name[:7], "sqlite_") }

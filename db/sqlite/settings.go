@@ -24,6 +24,11 @@ func (i inspector) Settings(ctx context.Context) ([]driver.Notice, error) {
 				Do: "Give the file and its folder to the user that runs Whimbrel.",
 			})
 		}
+		taken, err := s.namesOfOurs(i.d.side)
+		if err != nil {
+			return err
+		}
+		notices = append(notices, taken...)
 		if i.d.side == driver.Source {
 			notices = append(notices, sourceSettings(mode)...)
 		} else if mode != "wal" && !s.standIn {
@@ -39,6 +44,27 @@ func (i inspector) Settings(ctx context.Context) ([]driver.Notice, error) {
 		return nil, fmt.Errorf("read settings of %s: %w", i.d.path, err)
 	}
 	return notices, nil
+}
+
+// namesOfOurs finds tables that have the very names of ours where no move is under way: a move would take them for its own, and away.
+func (s *session) namesOfOurs(side driver.Side) ([]driver.Notice, error) {
+	first := map[driver.Side]string{driver.Source: "whimbrel_source_owner", driver.Target: "whimbrel_target_epoch"}[side]
+	run, err := s.runOf(first)
+	if err != nil || run != "" {
+		return nil, err
+	}
+	var found []driver.Notice
+	err = s.each("SELECT name FROM sqlite_schema WHERE type = 'table'", func(st *sqlite3.Stmt) error {
+		name := st.ColumnText(0)
+		if ourTables.MatchString(name) && strings.HasPrefix(strings.ToLower(name), "whimbrel_"+string(side)+"_") {
+			found = append(found, driver.Notice{
+				Rule: "name-of-ours", Level: driver.Forbidden, Message: "The table " + name + " has the name of one that a move makes, and no move is under way.",
+				Do: "Rename it, or drop it if a move of an earlier release left it behind.",
+			})
+		}
+		return nil
+	})
+	return found, err
 }
 
 func (s *session) journal() (mode string, err error) {

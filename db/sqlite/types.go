@@ -235,6 +235,10 @@ var declared = map[string]schema.Type{
 	"BITS_TEXT": {Kind: row.Bits}, "OTHER_TEXT": {Kind: row.Other}, "ANY": {Kind: row.Other}, "": {Kind: row.Other},
 }
 
+// mostDigits bounds the digits after the point that a declared type is believed to mean: SQLite keeps any number there, and a cell
+// is filled up to its scale.
+const mostDigits = 1000
+
 // typeOf says what a declared type means: a common name where it is one, else by its affinity.
 func typeOf(raw string) schema.Type {
 	name, args := cutArgs(raw)
@@ -251,6 +255,9 @@ func typeOf(raw string) schema.Type {
 		}
 		if len(args) > 1 {
 			t.Scale = int(args[1])
+		}
+		if t.Scale > mostDigits {
+			t.Scale = -1
 		}
 	case row.Text, row.Bytes, row.Bits:
 		if len(args) > 0 {

@@ -97,6 +97,9 @@ func parse(text string) (*url.URL, error) {
 		return nil, errors.New("this is not a URL; write product://user@host:port/database, and give a password with " +
 			"special characters as ${NAME} or in a password-file")
 	}
+	if u.Scheme != "sqlite" && (u.Fragment != "" || u.RawFragment != "" || strings.Contains(text, "#")) { // half a password, perhaps
+		return nil, errors.New("a URL of a server has no #; in a password it is written %23, or the password as ${NAME} or in a password-file")
+	}
 	if u.Scheme != "sqlite" && u.Opaque != "" {
 		return nil, fmt.Errorf("this is not a URL of a server; write %s://user@host:port/database", u.Scheme)
 	}

@@ -271,3 +271,30 @@ func TestLargeDowntimeTable(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// FuzzProfile: any text is a profile that is written and read again as the same, or an error; no forecast of it is below zero.
+func FuzzProfile(f *testing.F) {
+	f.Add([]byte(`{"sessions":4,"tables":{"shop.orders":{"rows":1,"bytes":2,"load_seconds":3.5,"index_seconds":0,"verify_seconds":1e-9}},"steps_seconds":{"drain":2}}`))
+	f.Add([]byte(`{"tables":{"shop.orders":{"load_seconds":1e300}}}`))
+	f.Add([]byte(`{"sessions":-1,"tables":{"shop.orders":{"bytes":1,"load_seconds":300000000}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var p, again Profile
+		if json.Unmarshal(text, &p) != nil {
+			return
+		}
+		out, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out, &again); err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		table := keyed("shop", "orders")
+		table.Rows, table.Bytes = 1<<40, 1<<50
+		for _, class := range []Class{Uptime, Downtime} {
+			if got := Predict([]Choice{{Table: table, Class: class}}, p, p.Sessions); got.Load < 0 || got.Downtime < 0 {
+				t.Fatalf("%s forecasts %+v", text, got)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/whimbrel/whimbrel/schema"
@@ -136,11 +137,11 @@ func Predict(choices []Choice, p Profile, sessions int) Forecast {
 			measured += size
 		}
 		if c.Class == Uptime {
-			load += work + verify
+			load = plus(load, plus(work, verify))
 			continue
 		}
-		one := work + verify
-		rest += one
+		one := plus(work, verify)
+		rest = plus(rest, one)
 		if Ranges(c.Table) > 1 && c.Table.LiveKey() != nil {
 			one /= time.Duration(min(Ranges(c.Table), int64(sessions)))
 		}
@@ -149,7 +150,7 @@ func Predict(choices []Choice, p Profile, sessions int) Forecast {
 		}
 	}
 	f.Load = load / time.Duration(sessions)
-	f.Downtime = max(rest/time.Duration(sessions), tail) + steps(p, len(Of(choices, Uptime)))
+	f.Downtime = plus(max(rest/time.Duration(sessions), tail), steps(p, len(Of(choices, Uptime))))
 	if bytes > 0 {
 		f.Measured = float64(measured) / float64(bytes)
 	}
@@ -164,17 +165,25 @@ func cost(t *schema.Table, p Profile) (work, verify time.Duration, known bool) {
 		if was.Bytes > 0 && size > 0 {
 			grown = float64(size) / float64(was.Bytes)
 		}
-		scale := func(d time.Duration) time.Duration { return time.Duration(float64(d) * grown) }
-		return scale(was.Load + was.Indexes), scale(was.Verify), true
+		scale := func(d time.Duration) time.Duration { return time.Duration(min(float64(d)*grown, math.MaxInt64/2)) }
+		return scale(plus(was.Load, was.Indexes)), scale(was.Verify), true
 	}
 	return guessedTable + seconds(float64(size)/guessedLoad), seconds(float64(size) / guessedVerify), false
+}
+
+// plus adds durations; what is longer than can be said is as long as can be said.
+func plus(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // steps is what the downtime's other steps take.
 func steps(p Profile, uptime int) time.Duration {
 	var sum time.Duration
 	for _, d := range p.Steps {
-		sum += d
+		sum = plus(sum, d)
 	}
 	if sum > 0 {
 		return sum

@@ -14,7 +14,7 @@ UNION ALL SELECT CASE p.prokind WHEN 'f' THEN 'function' WHEN 'p' THEN 'procedur
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 UNION ALL SELECT 'trigger', n.nspname, t.tgname, n.nspname, c.relname
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE NOT t.tgisinternal AND t.tgname !~ '^whimbrel_' AND n.nspname = ANY ($1::text[]) AND NOT c.relispartition
+	WHERE NOT t.tgisinternal AND t.tgfoid NOT IN (SELECT oid FROM pg_proc WHERE pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('whimbrel_source', 'whimbrel_target'))) AND n.nspname = ANY ($1::text[]) AND NOT c.relispartition
 UNION ALL SELECT 'rule', n.nspname, r.rulename, n.nspname, c.relname
 	FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE r.rulename <> '_RETURN' AND n.nspname = ANY ($1::text[])

@@ -14,6 +14,6 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
 LATERAL (SELECT CASE WHEN bool_or(l.reltuples < 0 OR l.relpages = 0 AND pg_relation_size(l.oid) > 0) THEN -1
 		ELSE coalesce(sum(l.reltuples), 0)::bigint END AS rows, coalesce(sum(pg_total_relation_size(l.oid)), 0)::bigint AS bytes
 	FROM pg_class l WHERE l.relkind = 'r' AND l.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)))) AS s
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1::text[]) AND c.relname !~ '^whimbrel_'
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1::text[]) AND n.nspname NOT IN ('whimbrel_source', 'whimbrel_target')
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2;
