@@ -7,6 +7,8 @@
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
 #   simulation  10,000 moves under a simulated clock and scheduler, and every mutant of the protocol's rules
+#   security names, accounts and servers that mean harm, and secrets
+#   fuzz     the fuzz targets, two minutes in all, beginning at another one each day; make fuzz runs each
 #   chaos    everything fails at random, for less than three minutes; make chaos runs it for long
 #   model    the protocol in the model checker, bounded (model/run.sh ci)
 set -uo pipefail
@@ -51,15 +53,32 @@ models() {
   passed=$((passed + ok)) broken=$((broken + bad))
 }
 
-wanted=${*:-units simulation pairs kills samples chaos model}
+# fuzz SECONDS is a suite of its own kind: its targets are its tests.
+fuzz() {
+  local log=$logs/fuzz.log began=$SECONDS ok bad
+  echo "== fuzz"
+  scripts/fuzz.sh "$1" >"$log" 2>&1
+  local code=$?
+  ok=$(grep -c '^--- PASS' "$log")
+  bad=$(grep -c '^--- FAIL' "$log")
+  [ $code -eq 0 ] || { failed+=(fuzz); cat "$log"; }
+  [ $code -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  grep '^fuzz: ' "$log"
+  echo "== fuzz: $ok passed, $bad failed, 0 skipped, $((SECONDS - began)) s"
+  passed=$((passed + ok)) broken=$((broken + bad))
+}
+
+wanted=${*:-units simulation pairs kills samples security fuzz chaos model}
 go build ./... || exit 1
 for s in $wanted; do
   case $s in
     units) suite units 15m $(go list ./... | grep -vE '/internal/(e2e|simulation)$') ;;
     simulation) suite simulation 15m -count=1 ./internal/simulation -schedules 10000 ;;
-    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestGrants|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
+    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
+    security) suite security 15m -count=1 -run 'TestGrants|TestHostileNames|TestSecretsAreNowhere|TestRowsAreNowhere|TestCommandLines' ./internal/e2e ;;
+    fuzz) fuzz 120 ;;
     chaos) CHAOS_FOR=80s suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;
     model) models ;;
     *) echo "no suite $s" >&2; exit 2 ;;

@@ -192,3 +192,45 @@ func TestLengthsAloneTakeNoMemory(t *testing.T) {
 		t.Errorf("a value of %d MiB: %v", len(value)>>20, err)
 	}
 }
+
+// TestNamesOfOursAreRefused: a table of the application that has the very name of one of ours forbids the move, one whose name only
+// begins so moves, and neither is taken away by a move that ends.
+func TestNamesOfOursAreRefused(t *testing.T) {
+	s := source(t)
+	s.do("CREATE TABLE whimbrel_source_notes (id INT PRIMARY KEY)", "CREATE TABLE whimbrel_orders (id INT PRIMARY KEY)")
+	named := func() (names []string) {
+		notes, err := s.Inspector.Settings(s.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range notes {
+			if n.Rule == "name-of-ours" && n.Level == driver.Forbidden {
+				names = append(names, n.Message)
+			}
+		}
+		return names
+	}
+	if got := named(); len(got) > 0 {
+		t.Errorf("refused: %q", got)
+	}
+	table := s.inspect("whimbrel_orders")
+	table.Number = 1
+	if err := s.Capturer.Install(s.ctx, table, shapeOf(table), driver.Wait{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := named(); len(got) > 0 {
+		t.Errorf("refused while a move is under way: %q", got)
+	}
+	for range 2 {
+		if err := s.Capturer.Finish(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.inspect("whimbrel_source_notes") == nil {
+		t.Error("the application's table is gone")
+	}
+	s.do("CREATE TABLE whimbrel_source_lane (id INT PRIMARY KEY)")
+	if got := named(); len(got) != 1 {
+		t.Errorf("refused: %q", got)
+	}
+}

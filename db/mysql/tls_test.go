@@ -76,8 +76,13 @@ func TestSomebodyInBetweenIsNotTakenForTheServer(t *testing.T) {
 // TestConnectionsThatProveNothingAreNoted where the server is on another machine.
 func TestConnectionsThatProveNothingAreNoted(t *testing.T) {
 	for _, c := range []struct{ address, want string }{
-		{"mariadb://a@db1/x", ""}, {"mariadb://a@db1/x?tls=verify", ""}, {"mariadb://a@127.0.0.1/x", ""}, {"mariadb://a@localhost/x?tls=off", ""}, {"mariadb://a@/x?socket=/s", ""},
-		{"mariadb://a@db1/x?tls=off", "not encrypted"}, {"mysql://a@10.0.0.1/x?tls=skip-verify", "proves"},
+		{"mariadb://a@db1/x", ""},
+		{"mariadb://a@db1/x?tls=verify", ""},
+		{"mariadb://a@127.0.0.1/x", ""},
+		{"mariadb://a@localhost/x?tls=off", ""},
+		{"mariadb://a@/x?socket=/s", ""},
+		{"mariadb://a@db1/x?tls=off", "not encrypted"},
+		{"mysql://a@10.0.0.1/x?tls=skip-verify", "proves"},
 	} {
 		u, err := url.Parse(c.address)
 		if err != nil {

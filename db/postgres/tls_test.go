@@ -113,10 +113,17 @@ func TestSomebodyInBetweenIsNotTakenForTheServer(t *testing.T) {
 // TestConnectionsThatProveNothingAreNoted where the server is on another machine.
 func TestConnectionsThatProveNothingAreNoted(t *testing.T) {
 	for _, c := range []struct{ address, want string }{
-		{"postgres://a@db1/x", ""}, {"postgres://a@db1/x?sslmode=verify-full", ""}, {"postgres://a@127.0.0.1/x?sslmode=disable", ""}, {"postgres://a@localhost/x", ""},
-		{"postgres://a@db1/x?sslmode=disable", "not encrypted"}, {"postgres://a@db1/x?sslmode=prefer", "may be not encrypted"}, {"postgres://a@db1/x?sslmode=allow", "may be not encrypted"},
-		{"postgres://a@db1/x?sslmode=require", "proves"}, {"postgres://a@10.0.0.1/x?sslmode=verify-ca&sslrootcert=system-is-not-used-here", ""},
-		{"postgres:///x?host=db1&sslmode=disable", "not encrypted"}, {"postgres:///x?host=/tmp", ""},
+		{"postgres://a@db1/x", ""},
+		{"postgres://a@db1/x?sslmode=verify-full", ""},
+		{"postgres://a@127.0.0.1/x?sslmode=disable", ""},
+		{"postgres://a@localhost/x", ""},
+		{"postgres://a@db1/x?sslmode=disable", "not encrypted"},
+		{"postgres://a@db1/x?sslmode=prefer", "may be not encrypted"},
+		{"postgres://a@db1/x?sslmode=allow", "may be not encrypted"},
+		{"postgres://a@db1/x?sslmode=require", "proves"},
+		{"postgres://a@10.0.0.1/x?sslmode=verify-ca&sslrootcert=system-is-not-used-here", ""},
+		{"postgres:///x?host=db1&sslmode=disable", "not encrypted"},
+		{"postgres:///x?host=/tmp", ""},
 	} {
 		u, err := url.Parse(c.address)
 		if err != nil {

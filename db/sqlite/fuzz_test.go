@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -56,4 +58,48 @@ func FuzzTimes(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNamesOfOursAreRefused: a table of the application that has the very name of one of ours forbids the move, one whose name only
+// begins so moves, and neither it nor such a trigger is taken away by a move that ends.
+func TestNamesOfOursAreRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shop.db")
+	if out, err := program(t, path, `CREATE TABLE whimbrel_source_notes (id INTEGER PRIMARY KEY); CREATE TABLE whimbrel_orders (id INTEGER PRIMARY KEY);
+		CREATE TRIGGER whimbrel_audit AFTER INSERT ON whimbrel_orders BEGIN SELECT 1; END;`); err != nil {
+		t.Fatal(out, err)
+	}
+	named := func(db *driver.Database) (n int) {
+		notes, err := db.Inspector.Settings(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, note := range notes {
+			if note.Rule == "name-of-ours" && note.Level == driver.Forbidden {
+				n++
+			}
+		}
+		return n
+	}
+	db := openAt(t, path, driver.Source)
+	if got := named(db); got != 0 {
+		t.Errorf("%d refused", got)
+	}
+	s, err := db.Inspector.Inspect(t.Context(), nil)
+	if err != nil || len(s.Tables) != 2 || len(s.Others) != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for range 2 {
+		if err := db.Capturer.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := program(t, path, "SELECT count(*) FROM sqlite_schema WHERE name IN ('whimbrel_source_notes', 'whimbrel_orders', 'whimbrel_audit')"); err != nil || strings.TrimSpace(out) != "3" {
+		t.Errorf("left: %s, %v", out, err)
+	}
+	if out, err := program(t, path, "CREATE TABLE whimbrel_source_lane (id INTEGER PRIMARY KEY)"); err != nil {
+		t.Fatal(out, err)
+	}
+	if got := named(db); got != 1 {
+		t.Errorf("%d refused", got)
+	}
 }

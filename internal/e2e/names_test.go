@@ -148,24 +148,7 @@ func TestHostileNames(t *testing.T) {
 				t.Errorf("%d tables were moved of %d", len(r.Tables), len(names))
 			}
 			for _, name := range names {
-				q, got := there.quote(name), ""
-				rows, err := there.QueryContext(t.Context(), "SELECT * FROM "+q+" ORDER BY 1")
-				if err != nil {
-					t.Errorf("%q at the target: %v", name, err)
-					continue
-				}
-				if columns, err := rows.Columns(); err != nil || len(columns) != 2 || columns[0] != name {
-					t.Errorf("%q has the columns %q", name, columns)
-				}
-				for rows.Next() {
-					var key int
-					var note string
-					if err := rows.Scan(&key, &note); err != nil {
-						t.Error(err)
-					}
-					got += fmt.Sprintf("%d %s,", key, note)
-				}
-				_ = rows.Close()
+				got := there.rows(name)
 				if got != "2 two,4 four,10 ten," {
 					t.Errorf("%q holds %s", name, got)
 				}
@@ -175,6 +158,32 @@ func TestHostileNames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rows are those of one of the tables, and its columns are looked at.
+func (c *client) rows(name string) (got string) {
+	c.t.Helper()
+	rows, err := c.QueryContext(c.t.Context(), "SELECT * FROM "+c.quote(name)+" ORDER BY 1")
+	if err != nil {
+		c.t.Errorf("%q: %v", name, err)
+		return ""
+	}
+	defer rows.Close()
+	if columns, err := rows.Columns(); err != nil || len(columns) != 2 || columns[0] != name {
+		c.t.Errorf("%q has the columns %q", name, columns)
+	}
+	for rows.Next() {
+		var key int
+		var note string
+		if err := rows.Scan(&key, &note); err != nil {
+			c.t.Error(err)
+		}
+		got += fmt.Sprintf("%d %s,", key, note)
+	}
+	if err := rows.Err(); err != nil {
+		c.t.Error(err)
+	}
+	return got
 }
 
 // reachDowntime goes on to the question before the downtime.
