@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestSuite(t *testing.T) {
 	drivertest.Run(t, drivertest.Config{
 		Place:    newPlace,
-		Absent:   []string{"Pipe", "Rights", "Sequences"},
+		Absent:   []string{"Inherit", "Pipe", "Rights", "Sequences"},
 		Truncate: drivertest.Rowwise,
 		Folded:   schema.Type{Kind: row.Text, Raw: "TEXT", Collation: "NOCASE"},
 		Samples: []drivertest.Sample{{Name: "untyped", Type: schema.Type{Kind: row.Other}, Cells: []drivertest.Cell{
