@@ -182,7 +182,7 @@ func TestOurNamesAreKnown(t *testing.T) {
 	}
 	word, known := regexp.MustCompile(`own\("([a-z_]+)"`), regexp.MustCompile(ourTables)
 	s := source(t)
-	table := &schema.Table{Name: schema.Name{Schema: s.Info.Schema, Name: "a"}, Number: 7}
+	table := &schema.Table{Name: schema.Name{Schema: s.Info.Schema, Name: "a"}, Number: 7, Foreign: []*schema.ForeignKey{{OnDelete: schema.Cascade}}}
 	needed, err := s.Rights.Needed(s.ctx, driver.Scope{Tables: []*schema.Table{table}, Live: []*schema.Table{table}})
 	if err != nil {
 		t.Fatal(err)
