@@ -94,7 +94,7 @@ func (r guard) Shut(ctx context.Context, t *schema.Table) error {
 }
 
 func (r guard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {
-	err = r.do(ctx, call{op: "Guard.Stands"}, func() error {
+	err = r.do(ctx, call{op: "Guard.Stands", about: t.Name.Name}, func() error {
 		if own, err := r.table(t.Name); err == nil && own.guarded {
 			stands = "raised " + strconv.Itoa(own.raised)
 		}

@@ -69,7 +69,7 @@ func (r lists) Peek(ctx context.Context, l driver.List, t *schema.Table, max int
 }
 
 func (r lists) Put(ctx context.Context, l driver.List, t *schema.Table, keys *row.Batch) error {
-	return r.do(ctx, call{op: "Lists.Put", commits: true}, func() error {
+	return r.do(ctx, call{op: "Lists.Put", about: string(l) + " " + t.Name.Name, commits: true}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (r lists) Put(ctx context.Context, l driver.List, t *schema.Table, keys *ro
 }
 
 func (r lists) Listed(ctx context.Context, l driver.List, t *schema.Table, keys, listed *row.Batch) error {
-	return r.do(ctx, call{op: "Lists.Listed"}, func() error {
+	return r.do(ctx, call{op: "Lists.Listed", about: string(l) + " " + t.Name.Name}, func() error {
 		b, err := r.opened()
 		if err != nil {
 			return err
