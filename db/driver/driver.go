@@ -60,10 +60,14 @@ type Database struct {
 	Watcher   Watcher
 	Gate      Gate
 	Guard     Guard
+	Admitter  Admitter
 	Sequencer Sequencer
 	Sequences SequencePlanner
 	Many      Many
 	Rights    Rights
+	Shadows   Shadows
+	Scripts   Scripts
+	Relics    Relics
 	// Inherit ends the sessions that earlier processes of this run have left at this server, with whatever they hold: one that has
 	// frozen, or whose machine is gone, would hold its successor up until the server gives it up. Nil where a session can not
 	// outlive its process, or none can be told from others'. Again: ends none.
