@@ -138,9 +138,11 @@ var bulkMemory = figure{quantity: resident, relation: atMost, bound: 128}
 
 // title gives the work's title its words.
 func (p pair) title() string {
-	names := map[string]string{"postgres": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
-	return "load " + names[p.from.product] + " → " + names[p.target]
+	return "load " + called[p.from.product] + " → " + called[p.target]
 }
+
+// called are the products' names for people.
+var called = map[string]string{"postgres": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 // scaled stands for a peer that no package holds: it was measured beside the same yardstick elsewhere, so that its wall time is
 // taken for so many times the yardstick's in each round of this run.
