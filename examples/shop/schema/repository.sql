@@ -1,0 +1,16 @@
+-- What belongs to the shop's release and not to its users, as release 1 has it. Said so that both products understand it.
+CREATE TABLE about (version varchar(20) NOT NULL PRIMARY KEY);
+INSERT INTO about VALUES ('1.4');
+
+CREATE TABLE message (lang varchar(2) NOT NULL, name varchar(60) NOT NULL, words varchar(400) NOT NULL, PRIMARY KEY (lang, name));
+INSERT INTO message VALUES ('en', 'welcome', 'Welcome, %s!');
+INSERT INTO message VALUES ('de', 'welcome', 'Willkommen, %s!');
+INSERT INTO message VALUES ('en', 'sold out', 'We have run out of this.');
+INSERT INTO message VALUES ('de', 'sold out', 'Das ist leider aus.');
+INSERT INTO message VALUES ('en', 'fax', 'You may order by fax.');
+
+-- Settings come with the release, and the shop's owner may change them.
+CREATE TABLE setting (name varchar(60) NOT NULL PRIMARY KEY, value varchar(200) NOT NULL);
+INSERT INTO setting VALUES ('banner', 'Free shipping');
+INSERT INTO setting VALUES ('currency', 'EUR');
+INSERT INTO setting VALUES ('page size', '20');
