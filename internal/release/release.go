@@ -1,19 +1,16 @@
 // Package release reads what a new release of the application brings: a folder with release.yaml, which says how tables of the
-// source look in it. docs/release.md explains the file to an application's maintainer.
+// source look in it, which tables are its own, and which scripts and commands make, update and start it. It runs the migrations
+// (migrate.go) and weighs the probes (probe.go); when, and where, the steps of a move decide. docs/release.md explains the file to an
+// application's maintainer.
 package release
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
+	"time"
 
-	"github.com/whimbrel/whimbrel/internal/strict"
 	"github.com/whimbrel/whimbrel/internal/transform"
 )
 
@@ -22,116 +19,101 @@ const File = "release.yaml"
 
 // Release is a new release of the application.
 type Release struct {
-	Name    string
-	Version string
-	Rules   []transform.Rule // the tables that change, as they stand in the file
+	Name       string
+	Version    string
+	Folder     string           // where its files are, and its commands run
+	From       From             // the release that it starts from
+	Databases  []string         // the products that it runs on; none: any
+	Repository []Pattern        // the source's tables that belong to the release
+	Build      Scripts          // make its own tables in the shadow
+	Update     Scripts          // change the application's tables at the quiet target
+	After      Scripts          // run when the target is open
+	Switch     Switch           // start it at the target
+	Probes     []Probe          // what must be true of both sides after the update
+	Rules      []transform.Rule // the tables that change, as they stand in the file
 }
 
-// form is release.yaml.
-type form struct {
-	Name      string           `yaml:"name"`
-	Version   string           `yaml:"version"`
-	Transform map[string]table `yaml:"transform"`
+// From is the release that a new one starts from, by a question to the source.
+type From struct {
+	Query  string // empty: nobody is asked
+	Answer string
+	Place  string
 }
 
-type table struct {
-	To      string            `yaml:"to"`
-	Where   string            `yaml:"where"`
-	Drop    []string          `yaml:"drop"`
-	Columns map[string]column `yaml:"columns"`
+// Pattern names tables as tables.skip does: * is any letters, ? is one; of a name, or of schema.name.
+type Pattern struct{ Text, Place string }
+
+// Scripts are what runs against a database: SQL migrations in their order, then a command; either may be empty.
+type Scripts struct {
+	Migrations string // a folder of the release
+	Command    string
+	Place      string
 }
 
-type column struct {
-	From     string `yaml:"from"`
-	Value    string `yaml:"value"`
-	Type     string `yaml:"type"`
-	Null     *bool  `yaml:"nullable"`
-	Charset  string `yaml:"charset"`
-	Declared string `yaml:"declared"`
+// Empty reports that there is nothing to run.
+func (s Scripts) Empty() bool { return s.Migrations == "" && s.Command == "" }
+
+// Switch are the commands that point the application at the target and start it there, and how to see that it is up.
+type Switch struct {
+	Commands []string
+	Health   Health
 }
 
-// Load reads a release from its folder. A mistake is a *strict.Error with its place; what only the catalogs can tell is found
-// when the source is opened.
-func Load(folder string) (*Release, error) {
-	path := filepath.Join(folder, File)
-	root, err := os.OpenRoot(folder) // a file that leads out of the folder is none of the release
-	if err != nil {
-		return nil, &strict.Error{File: folder, Message: "this release can not be opened: " + because(err)}
-	}
-	defer root.Close()
-	text, err := root.ReadFile(File)
-	if err != nil {
-		return nil, &strict.Error{File: path, Message: "it can not be read: " + because(err)}
-	}
-	f, err := strict.Parse(path, text, strict.Words{
-		Empty: "name and version must be there", Second: "one file is one release", What: "a release",
-	})
-	if err != nil {
-		return nil, err
-	}
-	var is form
-	if err := f.Decode(&is); err != nil {
-		return nil, err
-	}
-	if is.Name == "" || is.Version == "" {
-		return nil, f.Wrong("a release has a name and a version")
-	}
-	r := &Release{Name: is.Name, Version: is.Version}
-	for name, t := range is.Transform {
-		r.Rules = append(r.Rules, rule(f, name, t))
-	}
-	order := func(path ...string) int { return f.Wrong("", path...).Line }
-	slices.SortFunc(r.Rules, func(a, b transform.Rule) int {
-		return cmp.Or(cmp.Compare(order("transform", a.Table), order("transform", b.Table)), cmp.Compare(a.Table, b.Table))
-	})
-	return r, nil
+// Health is how to see that the application is up: a page that answers without an error, or a command that ends without one.
+type Health struct {
+	URL     string
+	Command string
+	Within  time.Duration
+	Every   time.Duration
+	Place   string
 }
 
-// Digest tells the rules of a release from others; their places in the file do not count. It is empty for no release and for
-// one without rules.
+// Asked reports whether there is anything to look at.
+func (h Health) Asked() bool { return h.URL != "" || h.Command != "" }
+
+// Probe is a query on each side and how their answers, the first cell of each, must stand to each other.
+type Probe struct {
+	Name   string
+	Source string
+	Target string
+	Place  string
+
+	is relation
+}
+
+// RunsOn reports whether the release knows a product.
+func (r *Release) RunsOn(product string) bool {
+	return len(r.Databases) == 0 || slices.Contains(r.Databases, product)
+}
+
+// Shadowed reports whether the release has tables of its own, which are built in a shadow.
+func (r *Release) Shadowed() bool {
+	return r != nil && (len(r.Repository) > 0 || !r.Build.Empty())
+}
+
+// Digest tells what may not change while rows are on their way: the rules, without their places in the file, and the tables
+// that are the release's. Scripts and commands may be mended. It is empty for no release.
 func (r *Release) Digest() string {
-	if r == nil || len(r.Rules) == 0 {
+	if r == nil {
 		return ""
 	}
-	rules := slices.Clone(r.Rules)
-	for i := range rules {
-		rules[i].Place, rules[i].Columns = "", slices.Clone(rules[i].Columns)
-		for c := range rules[i].Columns {
-			rules[i].Columns[c].Place = ""
+	fixed := struct {
+		Rules      []transform.Rule
+		Repository []string
+	}{Rules: slices.Clone(r.Rules)}
+	for i, rule := range fixed.Rules {
+		fixed.Rules[i].Place, fixed.Rules[i].Columns = "", slices.Clone(rule.Columns)
+		for c := range fixed.Rules[i].Columns {
+			fixed.Rules[i].Columns[c].Place = ""
 		}
 	}
-	text, err := json.Marshal(rules)
+	for _, p := range r.Repository {
+		fixed.Repository = append(fixed.Repository, p.Text)
+	}
+	text, err := json.Marshal(fixed)
 	if err != nil {
 		panic(err) // texts and truths have a JSON form
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-func because(err error) string {
-	var of *fs.PathError
-	if errors.As(err, &of) {
-		return of.Err.Error()
-	}
-	return err.Error()
-}
-
-// rule takes one table's part, with the place of each of its parts.
-func rule(f *strict.File, name string, t table) transform.Rule {
-	at := func(path ...string) *strict.Error {
-		return f.Wrong("", append([]string{"transform", name}, path...)...)
-	}
-	r := transform.Rule{Place: at().Place(), Table: name, To: t.To, Where: t.Where, Drop: t.Drop}
-	for column, c := range t.Columns {
-		e := at("columns", column)
-		r.Columns = append(r.Columns, transform.Column{
-			Place: e.Place(), Name: column, From: c.From, Value: c.Value, Type: c.Type, Null: c.Null,
-			Charset: c.Charset, Stored: c.Declared,
-		})
-	}
-	slices.SortFunc(r.Columns, func(a, b transform.Column) int {
-		x, y := at("columns", a.Name), at("columns", b.Name)
-		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
-	})
-	return r
 }
