@@ -180,6 +180,9 @@ func TestMoveWithALiveApplication(t *testing.T) {
 	if r.Tables[1].Name != "main.people" || r.Tables[1].VerifyLevel != FullUptimeChanged || r.Tables[1].Replayed == 0 {
 		t.Errorf("the report of people: %+v", r.Tables[1])
 	}
+	if r.DowntimeBegan == nil || r.DowntimeEnded == nil || r.DowntimeEnded.Sub(*r.DowntimeBegan).Seconds() != r.DowntimeSeconds || r.DowntimeBegan.Before(r.Started) {
+		t.Errorf("the downtime's moments: %v to %v", r.DowntimeBegan, r.DowntimeEnded)
+	}
 	if r.DowntimeSeconds <= 0 || r.DowntimeSeconds > r.Seconds {
 		t.Errorf("downtime of %f seconds in %f", r.DowntimeSeconds, r.Seconds)
 	}

@@ -25,6 +25,8 @@ type Report struct {
 	Ended           *time.Time      `json:"ended"`            // null while it is under way
 	Seconds         float64         `json:"seconds"`          // from the start to the end, or until now
 	DowntimeSeconds float64         `json:"downtime_seconds"` // from stop-application's start to start-application's end, or until now; 0 before
+	DowntimeBegan   *time.Time      `json:"downtime_began,omitempty"`
+	DowntimeEnded   *time.Time      `json:"downtime_ended,omitempty"`
 	Phases          []PhaseReport   `json:"phases"`
 	Tables          []TableReport   `json:"tables"`
 	Findings        []FindingReport `json:"findings"`

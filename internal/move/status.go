@@ -168,6 +168,7 @@ func (m *Move) Report(ctx context.Context) (Report, error) {
 		r.Seconds = end.Sub(p.Begun).Seconds()
 	}
 	r.DowntimeSeconds = downtimeSeconds(p, now)
+	r.DowntimeBegan, r.DowntimeEnded = downtimeOf(p)
 	for _, at := range p.Steps {
 		if at.Answer != "" {
 			r.Consents = append(r.Consents, Consent{Step: at.Step.Name, At: at.Ended, Told: at.Told, Answer: at.Answer})
@@ -199,14 +200,26 @@ func findingReport(f check.Finding) FindingReport {
 
 // downtimeSeconds is from stop-application's begin to start-application's end, or until now.
 func downtimeSeconds(p procedure.Position, now time.Time) float64 {
+	began, ended := downtimeOf(p)
+	switch {
+	case began == nil:
+		return 0
+	case ended == nil:
+		return now.Sub(*began).Seconds()
+	}
+	return ended.Sub(*began).Seconds()
+}
+
+// downtimeOf is when the downtime began and ended; nil for what has not come yet.
+func downtimeOf(p procedure.Position) (began, ended *time.Time) {
 	stop, _ := p.At("stop-application")
 	if stop.Begun.IsZero() {
-		return 0
+		return nil, nil
 	}
 	if start, _ := p.At("start-application"); !start.Ended.IsZero() {
-		return start.Ended.Sub(stop.Begun).Seconds()
+		return &stop.Begun, &start.Ended
 	}
-	return now.Sub(stop.Begun).Seconds()
+	return &stop.Begun, nil
 }
 
 // writeReport writes report.json beside what the move remembers. Again: replaces it.
