@@ -75,13 +75,7 @@ func compileExpression(text string, t *schema.Table) (*expression, error) {
 	for _, c := range t.Columns {
 		env[c.Name] = reflect.Zero(valueType(naturalKind(c.Type))).Interface()
 	}
-	options := append(decimalOperators(), expr.Env(env), expr.Timezone("UTC"),
-		expr.Function("decode", decodeFunction, new(func([]byte, string) string)),
-		expr.Function("bytes", bytesFunction, new(func(string) []byte)))
-	for _, name := range uncertain {
-		options = append(options, expr.DisableBuiltin(name))
-	}
-	program, err := expr.Compile(text, options...)
+	program, err := expr.Compile(text, append(functions(), expr.Env(env))...)
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
@@ -95,6 +89,17 @@ func compileExpression(text string, t *schema.Table) (*expression, error) {
 		}
 	}
 	return e, nil
+}
+
+// functions are what every expression can use.
+func functions() []expr.Option {
+	options := append(decimalOperators(), expr.Timezone("UTC"),
+		expr.Function("decode", decodeFunction, new(func([]byte, string) string)),
+		expr.Function("bytes", bytesFunction, new(func(string) []byte)))
+	for _, name := range uncertain {
+		options = append(options, expr.DisableBuiltin(name))
+	}
+	return options
 }
 
 // firstLine is an error of the expression language in one line, with the place that it names.

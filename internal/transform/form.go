@@ -17,6 +17,7 @@ type form struct {
 	where   *expression
 	columns []made   // of the view, in its order
 	notes   []string // what stands beside the columns and does not stay, in clauses
+	merge   *merge   // nil where every row is the users'
 }
 
 // made says how one column of the view comes about: from a column of the source, unchanged, converted or decoded, or by an
@@ -53,7 +54,10 @@ func compile(rule Rule, source *schema.Table) (*form, error) {
 		return nil, mistake(rule.Place, "no column of %s is left", source.Name)
 	}
 	f.view = &view
-	return f, f.rename()
+	if err := f.rename(); err != nil {
+		return nil, err
+	}
+	return f, f.compileMerge()
 }
 
 // keep puts the columns into the view that stay as they are, in their order.

@@ -123,6 +123,13 @@ func (r reader) Read(ctx context.Context, q driver.Query) (driver.Cursor, error)
 	if turning == nil {
 		return r.v.Reader.Read(ctx, q)
 	}
+	if turning.form.merge != nil {
+		m, err := r.v.merging(turning.form, q.Table, q.Shape)
+		if err != nil {
+			return nil, err
+		}
+		return m.read(ctx, q)
+	}
 	q.Table, q.Shape = r.v.source(q.Table), turning.read
 	c, err := r.v.Reader.Read(ctx, q)
 	if err != nil {
@@ -172,6 +179,9 @@ func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 	if turning == nil {
 		return r.v.Recorder.Take(ctx, want, keys, images)
 	}
+	if turning.form.merge != nil {
+		return r.merge(ctx, turning.form, want, keys, images)
+	}
 	want.Table, want.Shape = r.v.source(want.Table), turning.read
 	are := row.NewBatch(turning.read.Width())
 	receipt, err := r.v.Recorder.Take(ctx, want, keys, are)
@@ -179,6 +189,25 @@ func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 		return nil, err
 	}
 	if err := turning.turn(are, images); err != nil {
+		_ = receipt.Close() // nothing is forgotten
+		return nil, err
+	}
+	return receipt, nil
+}
+
+// merge is Take of a table that is the release's too.
+func (r recorder) merge(ctx context.Context, f *form, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
+	m, err := r.v.merging(f, want.Table, want.Shape)
+	if err != nil {
+		return nil, err
+	}
+	want.Table, want.Shape = m.table, m.rows.read
+	are := row.NewBatch(m.rows.read.Width())
+	receipt, err := r.v.Recorder.Take(ctx, want, keys, are)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.take(ctx, are, keys, images); err != nil {
 		_ = receipt.Close() // nothing is forgotten
 		return nil, err
 	}
@@ -246,6 +275,9 @@ func (s sequencer) Next(ctx context.Context, part *schema.Schema) ([]driver.Gene
 	is := *part
 	is.Tables = s.v.sources(part.Tables)
 	found, err := s.v.Sequencer.Next(ctx, &is)
+	if err != nil {
+		return nil, err
+	}
 	var all []driver.Generator
 	for _, g := range found {
 		if f := s.v.forms[g.Table]; f != nil {
@@ -254,10 +286,13 @@ func (s sequencer) Next(ctx context.Context, part *schema.Schema) ([]driver.Gene
 				continue
 			}
 			g.Column = name
+			if g.Next, err = f.after(g); err != nil {
+				return nil, err
+			}
 		}
 		all = append(all, g)
 	}
-	return all, err
+	return all, nil
 }
 
 func (s sequencer) Set(ctx context.Context, g driver.Generator) error {

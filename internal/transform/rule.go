@@ -25,6 +25,7 @@ type Rule struct {
 	Where   string // an expression: only rows that it is true for are moved; empty for all
 	Drop    []string
 	Columns []Column
+	Merge   *Merge // nil for a table that is the users' alone
 }
 
 // Column is a column that the new form has beside those that stay as they are. A column of the source that one of them comes

@@ -298,6 +298,53 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestUniqueKeysThatNobodyCanCompare forbid a merge.
+func TestUniqueKeysThatNobodyCanCompare(t *testing.T) {
+	for _, k := range []*schema.Key{
+		{Name: "some", Columns: []schema.Part{{Column: "name"}}, Where: "n > 1"},
+		{Name: "some", Columns: []schema.Part{{Expression: "lower(name)"}}},
+	} {
+		s := sample()
+		s.Uniques = []*schema.Key{k}
+		_, err := compile(Rule{Place: "r:1", Table: "t", Merge: &Merge{Place: "r:2", Wins: SourceWins}}, s)
+		if err == nil || !strings.Contains(err.Error(), "r:2: merge: the unique key some of main.t has a condition or an expression") {
+			t.Error(err)
+		}
+	}
+	s := sample()
+	s.Columns[0].Generated = &schema.Generated{Expression: "1"}
+	if _, err := compile(Rule{Place: "r:1", Table: "t", Merge: &Merge{Place: "r:2", Wins: SourceWins}}, s); err == nil || !strings.Contains(err.Error(), "r:2: merge: column id of the key of main.t is computed") {
+		t.Error(err)
+	}
+}
+
+// TestPrefixes: a unique key of a prefix compares as many characters of text, and bytes of bytes.
+func TestPrefixes(t *testing.T) {
+	s := sample()
+	s.Uniques = []*schema.Key{{Name: "some", Columns: []schema.Part{{Column: "name", Prefix: 3}, {Column: "blob", Prefix: 2}}}}
+	f, err := compile(Rule{Place: "r:1", Table: "t", Merge: &Merge{Place: "r:2", Wins: SourceWins}}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &f.uniques([]string{"name", "blob"})[0]
+	value := func(name, blob string) string {
+		b := row.NewBatch(2)
+		b.AppendString(name)
+		b.AppendString(blob)
+		got, has := u.value(nil, b, 0)
+		if !has {
+			t.Error("no value")
+		}
+		return string(got)
+	}
+	if value("äöüß", "abc") != value("äöüx", "abd") {
+		t.Error("what is behind a prefix counts")
+	}
+	if value("äöü", "ab") == value("äöx", "ab") || value("ä", "ab") == value("ä", "ax") || value("äö", "") == value("ä", "ö") {
+		t.Error("what is in a prefix does not count")
+	}
+}
+
 // TestWhatStandsBesideColumnsGetsTheirNames, and what speaks of a column that is not what it was is left out.
 func TestWhatStandsBesideColumnsGetsTheirNames(t *testing.T) {
 	s := sample()
