@@ -122,8 +122,9 @@ func (m *Move) dropOne(ctx context.Context, target *driver.Database, t *table) e
 	return nil
 }
 
-// installCapture makes the source note each change to the uptime tables: triggers, one table at a time, then the wait for
-// every transaction that is older than they are; the fingerprints from before must then still hold (HAZARDS C6, C13).
+// installCapture makes the source note each change to the uptime tables: triggers, one table at a time, then the fingerprints that
+// hold from now on, then the wait for every transaction that is older than they are (HAZARDS C6, C13). In this order: who writes
+// past a trigger before its fingerprint is taken is waited for, and what he wrote is loaded; who does so later is seen.
 func (m *Move) installCapture(ctx context.Context) error {
 	source, err := m.source(ctx)
 	if err != nil {
@@ -138,13 +139,13 @@ func (m *Move) installCapture(ctx context.Context) error {
 	if len(tables) == 0 {
 		return nil
 	}
+	if err := m.keepFingerprints(ctx, source, tables); err != nil {
+		return err
+	}
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Capturer.Settle(ctx, sources(tables), m.wait())
 	}); err != nil {
 		return fmt.Errorf("wait for transactions older than the triggers: %w", err)
-	}
-	if err := m.keepFingerprints(ctx, source, tables); err != nil {
-		return err
 	}
 	return m.unalteredSince(ctx, source, tables)
 }
