@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,17 +19,18 @@ import (
 
 // form is release.yaml.
 type form struct {
-	Name       string           `yaml:"name"`
-	Version    string           `yaml:"version"`
-	From       from             `yaml:"from"`
-	Databases  []string         `yaml:"databases"`
-	Repository []string         `yaml:"repository"`
-	Build      scripts          `yaml:"build"`
-	Update     scripts          `yaml:"update"`
-	After      scripts          `yaml:"after"`
-	Switch     switching        `yaml:"switch"`
-	Probes     []probe          `yaml:"probes"`
-	Transform  map[string]table `yaml:"transform"`
+	Name       string            `yaml:"name"`
+	Version    string            `yaml:"version"`
+	From       from              `yaml:"from"`
+	Databases  []string          `yaml:"databases"`
+	Repository []string          `yaml:"repository"`
+	Build      scripts           `yaml:"build"`
+	Update     scripts           `yaml:"update"`
+	After      scripts           `yaml:"after"`
+	Switch     switching         `yaml:"switch"`
+	Probes     []probe           `yaml:"probes"`
+	Transform  map[string]table  `yaml:"transform"`
+	Merge      map[string]string `yaml:"merge"`
 }
 
 type from struct {
@@ -117,7 +119,7 @@ func Load(folder string) (*Release, error) {
 		}
 	}
 	d.rules()
-	return d.r, nil
+	return d.r, d.merges()
 }
 
 func because(err error) string {
@@ -269,6 +271,28 @@ func (d *reading) rules() {
 	slices.SortFunc(d.r.Rules, func(a, b transform.Rule) int {
 		return cmp.Or(cmp.Compare(order("transform", a.Table), order("transform", b.Table)), cmp.Compare(a.Table, b.Table))
 	})
+}
+
+// merges takes the tables that are the users' and the release's: part of their rules, or rules of their own.
+func (d *reading) merges() error {
+	if len(d.is.Merge) > 0 && d.r.Build.Empty() {
+		return d.Wrong("nothing makes the release's rows that are to be merged with the users': build makes them", "merge")
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.is.Merge)) {
+		for _, p := range d.r.Repository {
+			if p.names(name) {
+				return d.Wrong(fmt.Sprintf("%s is the release's alone by %s at %s, and here the users' too; take it out of one of them", name, p.Text, p.Place), "merge", name)
+			}
+		}
+		merge := &transform.Merge{Place: d.place("merge", name), Wins: d.is.Merge[name]}
+		at := slices.IndexFunc(d.r.Rules, func(r transform.Rule) bool { return r.Table == name })
+		if at < 0 {
+			at = len(d.r.Rules)
+			d.r.Rules = append(d.r.Rules, transform.Rule{Place: merge.Place, Table: name})
+		}
+		d.r.Rules[at].Merge = merge
+	}
+	return nil
 }
 
 // rule takes one table's part, with the place of each of its parts.

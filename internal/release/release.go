@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/internal/transform"
@@ -42,6 +44,13 @@ type From struct {
 
 // Pattern names tables as tables.skip does: * is any letters, ? is one; of a name, or of schema.name.
 type Pattern struct{ Text, Place string }
+
+// names reports whether a pattern is of a table, as a release writes its name: name, or schema.name.
+func (p Pattern) names(table string) bool {
+	whole, err := path.Match(p.Text, table)
+	last, _ := path.Match(p.Text, table[strings.LastIndex(table, ".")+1:])
+	return err == nil && (whole || last)
+}
 
 // Scripts are what runs against a database: SQL migrations in their order, then a command; either may be empty.
 type Scripts struct {
@@ -105,6 +114,9 @@ func (r *Release) Digest() string {
 		fixed.Rules[i].Place, fixed.Rules[i].Columns = "", slices.Clone(rule.Columns)
 		for c := range fixed.Rules[i].Columns {
 			fixed.Rules[i].Columns[c].Place = ""
+		}
+		if rule.Merge != nil {
+			fixed.Rules[i].Merge = &transform.Merge{Wins: rule.Merge.Wins}
 		}
 	}
 	for _, p := range r.Repository {

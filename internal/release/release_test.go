@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/whimbrel/whimbrel/internal/transform"
 )
 
 func folder(t *testing.T, text string) string {
@@ -56,6 +58,39 @@ transform:
 	}
 }
 
+// TestMerges are part of a table's rule, or one of their own; the digest knows them and not their places.
+func TestMerges(t *testing.T) {
+	text := func(wins, before string) string {
+		return before + `name: inn
+version: "2.0"
+build: {command: make}
+transform:
+  menu: {to: card}
+merge:
+  setting: source-wins
+  menu: ` + wins + "\n"
+	}
+	r, err := Load(folder(t, text(`'source.by == "system" ? release : source'`, "")))
+	if err != nil || len(r.Rules) != 2 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	menu, setting := r.Rules[0], r.Rules[1]
+	if menu.To != "card" || menu.Merge == nil || menu.Merge.Wins != `source.by == "system" ? release : source` || !strings.HasSuffix(menu.Merge.Place, "release.yaml:8:9") ||
+		setting.Table != "setting" || setting.Merge == nil || setting.Merge.Wins != transform.SourceWins || !strings.HasSuffix(setting.Place, "release.yaml:7:12") {
+		t.Errorf("%+v %+v, %+v %+v", menu, menu.Merge, setting, setting.Merge)
+	}
+	digest := func(wins, before string) string {
+		r, err := Load(folder(t, text(wins, before)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Digest()
+	}
+	if digest("source-wins", "") == digest("release-wins", "") || digest("source-wins", "") != digest("source-wins", "# a line\n") {
+		t.Error("the digest is not of the policies alone")
+	}
+}
+
 // TestBadReleases: each ends in one sentence with its place.
 func TestBadReleases(t *testing.T) {
 	for text, want := range map[string]string{
@@ -84,6 +119,9 @@ func TestBadReleases(t *testing.T) {
 		"name: inn\nversion: 2\nprobes: [{name: a, source: b, target: c}, {name: a, source: b, target: c}]\n": "release.yaml:3:50: there is a probe of this name",
 		"name: inn\nversion: 2\nprobes: [{name: a, source: b, target: c, is: same}]\n":                        "release.yaml:3:46: here belongs equal, at-least, at-most",
 		"name: inn\nversion: 2\nprobes: [{name: a, source: b, target: c, is: source + }]\n":                   "release.yaml:3:46: here belongs equal",
+		"name: inn\nversion: 2\nmerge: {t: source-wins}\n":                                                    "release.yaml:3:8: nothing makes the release's rows that are to be merged",
+		"name: inn\nversion: 2\nmerge: [t]\n":                                                                 "release.yaml:3:8: here belongs a group of keys",
+		"name: inn\nversion: 2\nbuild: {command: x}\nrepository: ['cfg_*']\nmerge: {a.cfg_x: source-wins}\n":  "release.yaml:5:18: a.cfg_x is the release's alone by cfg_* at",
 	} {
 		_, err := Load(folder(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
