@@ -50,7 +50,11 @@ func (r *Release) Migrate(ctx context.Context, part string, s Scripts, dialect s
 	if s.Migrations == "" {
 		return nil
 	}
-	if err := r.examine(s); err != nil {
+	s, err := r.variant(s, dialect)
+	if err != nil {
+		return err
+	}
+	if err := r.examineOne(s); err != nil {
 		return err
 	}
 	files, err := r.open(s)
@@ -81,8 +85,8 @@ func Forget(ctx context.Context, part string, db *sql.DB) error {
 	return nil
 }
 
-// examine holds migrations against goose's own rules, without a database: it lets goose run them against nothing.
-func (r *Release) examine(s Scripts) error {
+// examineOne holds one folder of migrations against goose's own rules, without a database: it lets goose run them against nothing.
+func (r *Release) examineOne(s Scripts) error {
 	files, err := r.open(s)
 	if err != nil {
 		return err

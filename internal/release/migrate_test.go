@@ -59,6 +59,54 @@ func TestBadMigrations(t *testing.T) {
 	}
 }
 
+// TestMigrationsForEachProduct: a folder for each product, and a sentence where one is missing or where it is not told which is meant.
+func TestMigrationsForEachProduct(t *testing.T) {
+	dir := written(t, nil)
+	file := func(name, text string) {
+		path := filepath.Join(dir, "build", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(want string) {
+		t.Helper()
+		if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+	file("sqlite3/00001_a.sql", "-- +goose Up\nCREATE TABLE a (id integer);\n")
+	file("postgres/00001_a.sql", "CREATE TABLE a (id serial);\n")
+	refused("build/postgres/00001_a.sql:1: it is not a migration")
+	file("postgres/00001_a.sql", "-- +goose Up\nCREATE TABLE a (id serial, PRIMARY KEY USING INDEX b);\n")
+	file("00002_b.sql", "-- +goose Up\nSELECT 1;\n")
+	refused("build/00002_b.sql: it stands beside the folder postgres")
+	if err := os.Remove(filepath.Join(dir, "build", "00002_b.sql")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := opens(t)
+	if err := r.Migrate(t.Context(), "build", r.Build, "sqlite3", db); err != nil {
+		t.Error(err)
+	}
+	if err := r.Migrate(t.Context(), "build", r.Build, "mysql", db); err == nil || !strings.Contains(err.Error(), "there are migrations for postgres, sqlite3 and none for mysql") {
+		t.Error(err)
+	}
+	file("postgres/00001_a.sql", "-- +goose Up\nbroken\n")
+	if err := r.Migrate(t.Context(), "build", r.Build, "sqlite3", db); err != nil {
+		t.Errorf("what is for another product counts: %v", err)
+	}
+	file("sqlite3/00002_b.sql", "-- +goose Up\nINSERT INTO b VALUES (1);\n")
+	if err := r.Migrate(t.Context(), "build", r.Build, "sqlite3", db); err == nil || !strings.Contains(err.Error(), "build/sqlite3/00002_b.sql:2: the database refuses this statement") {
+		t.Error(err)
+	}
+}
+
 func opens(t *testing.T) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(t.TempDir(), "a.db"))
