@@ -53,6 +53,7 @@ type Table struct {
 	Foreign []*ForeignKey
 	Checks  []*Check
 	Comment string
+	Of      Name  // the table of the source that this one's rows are made of, where a release makes a table of another one's rows
 	Rows    int64 // the catalog's estimate, -1 when unknown; never counted
 	Bytes   int64 // the catalog's estimate of the stored size, -1 when unknown
 	Options Options

@@ -58,14 +58,17 @@ type Cursor interface {
 // CellError is a value that can not be carried, with its place. It never holds the value itself.
 type CellError struct {
 	Table  schema.Name
-	Column string
+	Column string // empty where it is the whole row
 	Key    string // the row's key, for people; empty when not known
 	Why    string // a clause: "is not valid UTF-8"
 }
 
 // Error names the place and the reason.
 func (e *CellError) Error() string {
-	s := "column " + e.Column + " of " + e.Table.String()
+	s := "a row of " + e.Table.String()
+	if e.Column != "" {
+		s = "column " + e.Column + " of " + e.Table.String()
+	}
 	if e.Key != "" {
 		s += ", key " + e.Key + ","
 	}

@@ -16,6 +16,8 @@ import (
 
 // record is what capture noted about one table.
 type record struct {
+	number  int   // of the table it is for
+	made    int64 // tells it from an earlier one
 	columns []int // the key's, in the table
 	entries *space
 	muted   bool // somebody turned the triggers off
@@ -42,7 +44,16 @@ func parseEntry(v string) entry {
 
 // note is the row trigger: it records the keys of the row before and after a change.
 func (t *table) note(e *session, was, is string) error {
-	if t.record == nil || t.record.muted {
+	for _, c := range t.records {
+		if err := c.note(e, was, is); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *record) note(e *session, was, is string) error {
+	if c.muted {
 		return nil
 	}
 	var keys []string
@@ -50,7 +61,7 @@ func (t *table) note(e *session, was, is string) error {
 		if run == "" {
 			continue
 		}
-		if key := string(keyOf(run, t.record.columns)); len(keys) == 0 || keys[0] != key {
+		if key := string(keyOf(run, c.columns)); len(keys) == 0 || keys[0] != key {
 			keys = append(keys, key)
 		}
 	}
@@ -58,7 +69,7 @@ func (t *table) note(e *session, was, is string) error {
 		keys = keys[len(keys)-1:]
 	}
 	for _, key := range keys {
-		if err := t.record.put(e, entry{at: e.clock, key: key}); err != nil {
+		if err := c.put(e, entry{at: e.clock, key: key}); err != nil {
 			return err
 		}
 	}
@@ -66,10 +77,28 @@ func (t *table) note(e *session, was, is string) error {
 }
 
 func (t *table) noteEmptied(e *session) error {
-	if t.record == nil || t.record.muted || e.Flaw == NoTruncates {
+	for _, c := range t.records {
+		if c.muted || e.Flaw == NoTruncates {
+			continue
+		}
+		if err := c.put(e, entry{at: e.clock, emptied: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordFor returns the record of a table of this number, nil where there is none.
+func (t *table) recordFor(number int) *record {
+	at, there := t.recordAt(number)
+	if !there {
 		return nil
 	}
-	return t.record.put(e, entry{at: e.clock, emptied: true})
+	return t.records[at]
+}
+
+func (t *table) recordAt(number int) (int, bool) {
+	return slices.BinarySearchFunc(t.records, number, func(c *record, n int) int { return c.number - n })
 }
 
 func (c *record) put(e *session, n entry) error {
@@ -98,8 +127,10 @@ func (s *Server) Unmute(n schema.Name) { s.hush(n, func(c *record) { c.muted = f
 func (s *Server) hush(n schema.Name, f func(c *record)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, err := s.table(n); err == nil && t.record != nil {
-		f(t.record)
+	if t, err := s.table(n); err == nil && len(t.records) > 0 {
+		for _, c := range t.records {
+			f(c)
+		}
 		t.dated++
 	}
 }
@@ -122,7 +153,7 @@ func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 			return err
 		}
 		own, err := r.table(t.Name)
-		if err != nil || own.record != nil {
+		if err != nil || own.recordFor(t.Number) != nil {
 			return err
 		}
 		columns, err := own.placesOf(s.Keys().Names())
@@ -132,7 +163,9 @@ func (r capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 		if err := r.unlocked(own); err != nil && r.Flaw != InstalledAtOnce {
 			return err
 		}
-		own.record, own.dated = &record{columns: columns, entries: newSpace()}, own.dated+1
+		at, _ := own.recordAt(t.Number)
+		own.made++
+		own.records = slices.Insert(own.records, at, &record{number: t.Number, made: own.made, columns: columns, entries: newSpace()})
 		return nil
 	})
 }
@@ -173,13 +206,14 @@ func (s *Server) settled(why string) error {
 func (r capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
 	return r.do(ctx, call{op: "Capturer.Remove", about: t.Name.Name, commits: true}, func() error {
 		own, err := r.table(t.Name)
-		if err != nil || own.record == nil || r.others(r.owner) || r.Flaw == LeavesTraces {
+		if err != nil || own.recordFor(t.Number) == nil || r.others(r.owner) || r.Flaw == LeavesTraces {
 			return nil
 		}
 		if err := r.unlocked(own); err != nil {
 			return err
 		}
-		own.record, own.dated = nil, own.dated+1
+		at, _ := own.recordAt(t.Number)
+		own.records = slices.Delete(own.records, at, at+1)
 		return r.briefly("remove", func(e *session) error {
 			for _, it := range r.state.items {
 				if strings.HasPrefix(it.key, strconv.Itoa(t.Number)+"/") {
@@ -208,7 +242,7 @@ func (s *Server) Left() []string {
 	defer s.mu.Unlock()
 	var left []string
 	for _, t := range s.tables {
-		if t.record != nil {
+		for range t.records {
 			left = append(left, "record of "+t.def.Name.String())
 		}
 		if t.shut {
@@ -243,11 +277,10 @@ func (r watcher) Fingerprint(ctx context.Context, t *schema.Table) (print string
 			columns[i] = fmt.Sprintf("%s %s %d", c.Name, c.Type.Kind, c.Type.Length)
 		}
 		state := "absent"
-		if own.record != nil {
-			state = "on"
-		}
-		if own.record != nil && own.record.muted {
+		if c := own.recordFor(t.Number); c != nil && c.muted {
 			state = "off"
+		} else if c != nil {
+			state = "on since " + strconv.FormatInt(c.made, 10)
 		}
 		print = fmt.Sprintf("%d|%s|%s|%d", own.id, strings.Join(columns, ","), state, own.dated)
 		return nil
@@ -294,10 +327,11 @@ func (r *role) recordOf(t *schema.Table) (*record, *table, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if own.record == nil {
+	c := own.recordFor(t.Number)
+	if c == nil {
 		return nil, nil, failf(driver.Missing, "no record of %s", t.Name)
 	}
-	return own.record, own, nil
+	return c, own, nil
 }
 
 func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {

@@ -53,9 +53,10 @@ func copies(tables []*table) []*table {
 	for i, t := range tables {
 		c := &table{
 			id: t.id, def: clone(t.def), rows: t.rows.copy(), shut: t.shut, guarded: t.guarded, next: maps.Clone(t.next), dated: t.dated,
+			made: t.made,
 		}
-		if t.record != nil {
-			c.record = &record{columns: t.record.columns, entries: t.record.entries.copy(), muted: t.record.muted}
+		for _, r := range t.records {
+			c.records = append(c.records, &record{number: r.number, made: r.made, columns: r.columns, entries: r.entries.copy(), muted: r.muted})
 		}
 		for _, x := range t.keys {
 			y := &index{key: x.key, columns: x.columns, kinds: x.kinds}
@@ -92,23 +93,25 @@ func (sp *space) copy() *space {
 	return c
 }
 
-// Recorded returns the keys of the committed entries of a table's record, and whether one of them says that the table was
+// Recorded returns the keys of the committed entries of a table's records, and whether one of them says that the table was
 // emptied. Without a record there are none.
 func (s *Server) Recorded(n schema.Name) (keys map[string]bool, emptied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys = map[string]bool{}
 	t, err := s.table(n)
-	if err != nil || t.record == nil {
+	if err != nil {
 		return keys, false
 	}
-	for i, it := range t.record.entries.items {
-		if it.now == nil || i < s.mark[t.record] {
-			continue
-		}
-		e := parseEntry(*it.now)
-		if keys[e.key] = true; e.emptied {
-			emptied = true
+	for _, c := range t.records {
+		for i, it := range c.entries.items {
+			if it.now == nil || i < s.mark[c] {
+				continue
+			}
+			e := parseEntry(*it.now)
+			if keys[e.key] = true; e.emptied {
+				emptied = true
+			}
 		}
 	}
 	return keys, emptied

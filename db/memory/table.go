@@ -18,13 +18,14 @@ type table struct {
 	id      int64
 	def     *schema.Table
 	rows    *space
-	keys    []*index // the unique keys, the primary key among them
-	record  *record
-	shut    bool // the gate
+	keys    []*index  // the unique keys, the primary key among them
+	records []*record // by number: a table is recorded for each that is made of its rows
+	shut    bool      // the gate
 	guarded bool
 	raised  int              // how often the guard was put up
 	next    map[string]int64 // generators, by column
 	dated   int64            // changes of its definition and its triggers
+	made    int64            // how many records were made
 }
 
 // index is one unique key. Entries may be stale; find looks at the items themselves.

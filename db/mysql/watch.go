@@ -70,8 +70,10 @@ func (d *database) fingerprint(ctx context.Context, s *session, t *schema.Table)
 		return f, err
 	}
 	f.Partitions = flat(partitions)
+	ours := numberedNames(t, "insert", "update", "delete")
 	triggers, err := s.rows(ctx, `SELECT trigger_name, MD5(CONCAT(action_timing, event_manipulation, action_statement)), created FROM information_schema.triggers
-		WHERE event_object_schema = ? AND event_object_table = ? AND trigger_name REGEXP '^whimbrel_(insert|update|delete)_[0-9]+$'`, home, name)
+		WHERE event_object_schema = ? AND event_object_table = ? AND trigger_name IN (?, ?, ?)`,
+		home, name, ours[0], ours[1], ours[2])
 	f.Triggers = map[string][]string{}
 	for _, line := range triggers {
 		f.Triggers[line[0]] = line[1:]

@@ -128,6 +128,9 @@ func (v *surveying) look(ctx context.Context, t *schema.Table) ([]driver.Fact, e
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(t.Columns, func(c *schema.Column) bool { return c.Made }) {
+		now += v.m.config.New.Digest() // its values are made by the rules
+	}
 	asked, server := v.questions[t.Name], v.source.Info.Server+" "+v.source.Info.Name
 	if v.looking == relying {
 		var was calm

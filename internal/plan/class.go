@@ -89,7 +89,26 @@ func Classify(tables []*schema.Table, w Wishes, notLive map[schema.Name]string) 
 		}
 		choices = append(choices, choice)
 	}
+	follow(choices, named)
 	return choices, nil
+}
+
+// follow gives a table that is made of another one's rows the class of that one, unless it is named itself.
+func follow(choices []Choice, named map[*schema.Table]Choice) {
+	classes := map[schema.Name]Class{}
+	for _, c := range choices {
+		classes[c.Table.Name] = c.Class
+	}
+	for i, c := range choices {
+		of, known := classes[c.Table.Of]
+		if _, own := named[c.Table]; own || c.Class == Skip || !known {
+			continue
+		}
+		if of == Repository {
+			of = Skip
+		}
+		choices[i].Class, choices[i].Reason = of, "its rows are made of those of "+c.Table.Of.String()
+	}
 }
 
 // refuse says what is wrong with naming a table, nil when nothing is.

@@ -108,6 +108,30 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestAFedTableFollowsItsSource unless something is said of it.
+func TestAFedTableFollowsItsSource(t *testing.T) {
+	orders, lines := keyed("shop", "orders"), keyed("shop", "order_line")
+	lines.Of = orders.Name
+	for _, c := range []struct {
+		w    Wishes
+		want Class
+	}{
+		{Wishes{}, Downtime},
+		{Wishes{Uptime: Entries("t", []string{"orders"})}, Uptime},
+		{Wishes{Uptime: Entries("t", []string{"orders"}), Standard: true}, Downtime},
+		{Wishes{Uptime: Entries("t", []string{"orders"}), Skip: []string{"order_*"}}, Skip},
+		{Wishes{Uptime: Entries("t", []string{"order_line"})}, Uptime},
+		{Wishes{Skip: []string{"orders"}}, Skip},
+		{Wishes{Uptime: Entries("t", []string{"order_line"}), Skip: []string{"orders"}}, Uptime},
+		{Wishes{Repository: Entries("t", []string{"orders"})}, Skip},
+	} {
+		choices, err := Classify([]*schema.Table{lines, orders}, c.w, nil)
+		if err != nil || choices[0].Class != c.want {
+			t.Errorf("%+v: %+v, %v", c.w, choices, err)
+		}
+	}
+}
+
 func TestEveryWrongEntryIsTold(t *testing.T) {
 	_, err := Classify([]*schema.Table{keyed("s", "a")}, Wishes{Uptime: Entries("tables.uptime", []string{"b", "a", "a", "cc"})}, nil)
 	if lines := strings.Split(err.Error(), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], `tables.uptime: "b" is no table`) {

@@ -64,9 +64,18 @@ type probe struct {
 
 type table struct {
 	To      string            `yaml:"to"`
+	Of      string            `yaml:"of"`
+	Split   *split            `yaml:"split"`
 	Where   string            `yaml:"where"`
 	Drop    []string          `yaml:"drop"`
 	Columns map[string]column `yaml:"columns"`
+}
+
+type split struct {
+	Each     string `yaml:"each"`
+	As       string `yaml:"as"`
+	Position string `yaml:"position"`
+	Most     int    `yaml:"most"`
 }
 
 type column struct {
@@ -300,7 +309,10 @@ func (d *reading) rule(name string, t table) transform.Rule {
 	at := func(path ...string) *strict.Error {
 		return d.Wrong("", append([]string{"transform", name}, path...)...)
 	}
-	r := transform.Rule{Place: at().Place(), Table: name, To: t.To, Where: t.Where, Drop: t.Drop}
+	r := transform.Rule{Place: at().Place(), Table: name, Of: t.Of, To: t.To, Where: t.Where, Drop: t.Drop}
+	if s := t.Split; s != nil {
+		r.Split = &transform.Split{Place: at("split").Place(), Each: s.Each, As: s.As, Position: s.Position, Most: s.Most}
+	}
 	for column, c := range t.Columns {
 		r.Columns = append(r.Columns, transform.Column{
 			Place: at("columns", column).Place(), Name: column, From: c.From, Value: c.Value, Type: c.Type, Null: c.Null,

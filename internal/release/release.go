@@ -112,6 +112,10 @@ func (r *Release) Digest() string {
 	}{Rules: slices.Clone(r.Rules)}
 	for i, rule := range fixed.Rules {
 		fixed.Rules[i].Place, fixed.Rules[i].Columns = "", slices.Clone(rule.Columns)
+		if rule.Split != nil {
+			same := *rule.Split
+			same.Place, fixed.Rules[i].Split = "", &same
+		}
 		for c := range fixed.Rules[i].Columns {
 			fixed.Rules[i].Columns[c].Place = ""
 		}

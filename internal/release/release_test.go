@@ -37,12 +37,28 @@ transform:
         declared: latin1
   bill:
     drop: [x]
+  line:
+    of: bill
+    split: {each: 'parts(x, ",")', as: one, position: no, most: 7}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Name != "inn" || r.Version != "2.0" || len(r.Rules) != 2 || r.Rules[0].Table != "shop.guest" || r.Rules[1].Table != "bill" {
+	if r.Name != "inn" || r.Version != "2.0" || len(r.Rules) != 3 || r.Rules[0].Table != "shop.guest" || r.Rules[1].Table != "bill" {
 		t.Fatalf("%+v", r)
+	}
+	line := r.Rules[2]
+	if s := line.Split; line.Of != "bill" || s == nil || s.Each != `parts(x, ",")` || s.As != "one" || s.Position != "no" || s.Most != 7 || !strings.HasSuffix(s.Place, "release.yaml:19:12") {
+		t.Errorf("%+v %+v", line, line.Split)
+	}
+	digest := r.Digest()
+	moved := *line.Split
+	moved.Place, r.Rules[2].Split = "elsewhere:1", &moved
+	if r.Digest() != digest {
+		t.Error("a rule's place makes it another rule")
+	}
+	if moved.Most = 8; r.Digest() == digest {
+		t.Error("another bound is the same rule")
 	}
 	g := r.Rules[0]
 	got := ""

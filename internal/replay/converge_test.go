@@ -26,8 +26,10 @@ type history struct {
 	turn           sync.Mutex // a load reads and writes in two goroutines: one hook at a time
 	rnd            *rand.Rand
 	source, target *memory.Server
-	table          *schema.Table
-	shape          schema.Shape
+	table          *schema.Table // as the application knows it
+	moved          *schema.Table // as it is moved
+	shape          schema.Shape  // of the moved one
+	view           func(*driver.Database) *driver.Database
 	open           []*memory.Tx // the application's transactions that are under way
 	prepared       []*memory.Tx // those of them that were prepared: a crash does not end them
 	harm           float64      // the chance of a fault at an operation
@@ -53,6 +55,7 @@ func people() (*schema.Table, schema.Shape) {
 func newHistory(seed uint64, source, target memory.Flaw) *history {
 	h := &history{rnd: rand.New(rand.NewPCG(seed, 7)), source: memory.New("source"), target: memory.New("target")}
 	h.table, h.shape = people()
+	h.moved, h.view = h.table, func(d *driver.Database) *driver.Database { return d }
 	h.source.Flaw, h.target.Flaw = source, target
 	h.source.Most, h.target.Most = 1+h.rnd.IntN(4), 1+h.rnd.IntN(4)
 	h.harm = []float64{0, 0.02, 0.06}[h.rnd.IntN(3)]
@@ -182,8 +185,8 @@ type process struct {
 func (h *history) process() (p *process, err error) {
 	h.still(func() {
 		p = &process{
-			from: load.End{Database: h.source.Open(driver.Source), Table: h.table, Shape: h.shape},
-			to:   load.End{Database: h.target.Open(driver.Target), Table: h.table, Shape: h.shape},
+			from: load.End{Database: h.view(h.source.Open(driver.Source)), Table: h.moved, Shape: h.shape},
+			to:   load.End{Database: h.target.Open(driver.Target), Table: h.moved, Shape: h.shape},
 		}
 		if err = p.to.Database.Ledger.Prepare(context.Background(), "r"); err == nil {
 			p.epoch, err = p.to.Database.Ledger.TakeOver(context.Background())
@@ -224,14 +227,14 @@ func must(err error) {
 
 func (h *history) install(ctx context.Context, p *process) error {
 	w := driver.Wait{}
-	if err := p.from.Database.Capturer.Install(ctx, h.table, h.shape, w); err != nil {
+	if err := p.from.Database.Capturer.Install(ctx, h.moved, h.shape, w); err != nil {
 		return err
 	}
-	return p.from.Database.Capturer.Settle(ctx, []*schema.Table{h.table}, w)
+	return p.from.Database.Capturer.Settle(ctx, []*schema.Table{h.moved}, w)
 }
 
 func (h *history) create(ctx context.Context, p *process) error {
-	return execute(ctx, p.to.Database, p.to.Database.Dialect.CreateTable(h.table))
+	return execute(ctx, p.to.Database, p.to.Database.Dialect.CreateTable(h.moved))
 }
 
 func execute(ctx context.Context, db *driver.Database, statements []driver.Statement) error {
@@ -265,12 +268,12 @@ func (h *history) load(ctx context.Context, p *process) error {
 }
 
 func (h *history) index(ctx context.Context, p *process) error {
-	for _, k := range h.table.Uniques {
-		if _, err := p.to.Database.Applier.Part(ctx, h.table, h.shape, k, p.epoch); err != nil {
+	for _, k := range h.moved.Uniques {
+		if _, err := p.to.Database.Applier.Part(ctx, h.moved, h.shape, k, p.epoch); err != nil {
 			return err
 		}
 	}
-	return execute(ctx, p.to.Database, p.to.Database.Dialect.CreateKeys(h.table))
+	return execute(ctx, p.to.Database, p.to.Database.Dialect.CreateKeys(h.moved))
 }
 
 func (h *history) follow(ctx context.Context, p *process) error {
@@ -294,7 +297,7 @@ func (h *history) lane(p *process) *replay.Lane {
 }
 
 func (h *history) shut(ctx context.Context, p *process) error {
-	tables := []*schema.Table{h.table}
+	tables := []*schema.Table{h.moved}
 	if err := p.from.Database.Gate.Shut(ctx, tables, driver.Wait{}); err != nil {
 		return err
 	}

@@ -167,11 +167,18 @@ func appendValue(dst []byte, value any, to schema.ShapeColumn) ([]byte, error) {
 	case []byte:
 		text = v
 	case Decimal:
-		plain, fits := v.fixed(to.Scale)
-		if to.Cell == row.Decimal && !fits {
+		scale := -1
+		if to.Cell == row.Decimal {
+			scale = to.Scale
+		}
+		plain, fits := v.fixed(scale)
+		if !fits {
 			return dst, fmt.Errorf("has more digits after the point than the column's %d; rounded(x, %[1]d) says that they may go", to.Scale)
 		}
-		text = []byte(plain)
+		if text = []byte(plain); valueType(to.Cell) == floatType {
+			nearest, _ := v.r.Float64()
+			text = row.AppendFloat(nil, nearest, 64)
+		}
 	default:
 		return dst, fmt.Errorf("is %T, which no column holds", value)
 	}
@@ -194,7 +201,7 @@ func holds(value any, k row.Kind) bool {
 	case []byte:
 		return want == bytesType
 	case Decimal:
-		return want == decimalType
+		return want == decimalType || want == floatType
 	}
 	return want == textType
 }

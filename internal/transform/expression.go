@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/whimbrel/whimbrel/row"
@@ -28,7 +29,7 @@ type expression struct {
 	text    string
 	program *vm.Program
 	uses    []string // columns
-	strict  []string // those that make it NULL when they are
+	strict  []string // names that make it NULL when they are
 	result  reflect.Type
 }
 
@@ -63,28 +64,40 @@ func valueType(k row.Kind) reflect.Type {
 // uncertain are the functions whose value another reading of the same row would not have.
 var uncertain = []string{"now"}
 
-// compileExpression reads an expression over a table's columns and checks its types.
-func compileExpression(text string, t *schema.Table) (*expression, error) {
+// scope is what an expression may speak of: the columns of a row, and what else has a name.
+type scope struct {
+	table *schema.Table
+	more  map[string]types.Type
+}
+
+func (s scope) types() types.Map {
+	all := types.Map{}
+	for _, c := range s.table.Columns {
+		all[c.Name] = types.TypeOf(reflect.Zero(valueType(naturalKind(c.Type))).Interface())
+	}
+	maps.Copy(all, s.more)
+	return all
+}
+
+// compileExpression reads an expression over what is in scope and checks its types.
+func compileExpression(text string, s scope) (*expression, error) {
 	tree, err := parser.Parse(text)
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
 	seen := &columnsSeen{aware: map[string]bool{}, used: map[string]bool{}}
 	ast.Walk(&tree.Node, seen)
-	env := map[string]any{}
-	for _, c := range t.Columns {
-		env[c.Name] = reflect.Zero(valueType(naturalKind(c.Type))).Interface()
-	}
-	program, err := expr.Compile(text, append(functions(), expr.Env(env))...)
+	program, err := expr.Compile(text, append(functions(), expr.Env(s.types()))...)
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
 	e := &expression{text: text, program: program, result: program.Node().Type()}
 	for _, name := range slices.Sorted(maps.Keys(seen.used)) {
-		if t.Column(name) == nil {
-			continue
+		column := s.table.Column(name) != nil
+		if column {
+			e.uses = append(e.uses, name)
 		}
-		if e.uses = append(e.uses, name); !seen.aware[name] {
+		if _, known := s.more[name]; (column || known) && !seen.aware[name] {
 			e.strict = append(e.strict, name)
 		}
 	}
@@ -96,6 +109,7 @@ func functions() []expr.Option {
 	options := append(decimalOperators(), expr.Timezone("UTC"),
 		expr.Function("decode", decodeFunction, new(func([]byte, string) string)),
 		expr.Function("bytes", bytesFunction, new(func(string) []byte)))
+	options = append(options, unpackers()...)
 	for _, name := range uncertain {
 		options = append(options, expr.DisableBuiltin(name))
 	}
@@ -141,7 +155,8 @@ func (s *columnsSeen) know(n ast.Node) {
 	case *ast.IdentifierNode:
 		s.aware[n.Value] = true
 	case *ast.MemberNode:
-		if name, ok := n.Property.(*ast.StringNode); ok {
+		of, ok := n.Node.(*ast.IdentifierNode)
+		if name, is := n.Property.(*ast.StringNode); ok && is && of.Value == "$env" {
 			s.aware[name.Value] = true
 		}
 	}

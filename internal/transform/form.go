@@ -15,13 +15,14 @@ type form struct {
 	source  *schema.Table
 	view    *schema.Table
 	where   *expression
-	columns []made   // of the view, in its order
-	notes   []string // what stands beside the columns and does not stay, in clauses
-	merge   *merge   // nil where every row is the users'
+	split   *splitting // nil where a row becomes one row
+	columns []made     // of the view, in its order
+	notes   []string   // what stands beside the columns and does not stay, in clauses
+	merge   *merge     // nil where every row is the users'
 }
 
-// made says how one column of the view comes about: from a column of the source, unchanged, converted or decoded, or by an
-// expression.
+// made says how one column of the view comes about: from a column of the source, unchanged, converted or decoded, by an
+// expression, or, where there is neither, as the position of the row among those made of the same one.
 type made struct {
 	name    string
 	from    *schema.Column // nil for an expression
@@ -30,20 +31,15 @@ type made struct {
 	place   string
 }
 
+func (m made) position() bool { return m.from == nil && m.value == nil }
+
 // compile makes the form of a table, or says what is wrong with its rule.
 func compile(rule Rule, source *schema.Table) (*form, error) {
 	f := &form{rule: rule, source: source}
-	var errs []error
-	if rule.Where != "" {
-		where, err := compileExpression(rule.Where, source)
-		switch {
-		case err != nil:
-			errs = append(errs, mistake(rule.Place, "where: %v", err))
-		case !where.fits(row.Bool):
-			errs = append(errs, mistake(rule.Place, "where: the expression gives %s and not true or false", where.result))
-		}
-		f.where = where
+	if rule.Split != nil {
+		return nil, mistake(rule.Split.Place, "split belongs to a new table; give it one, with of: %s", rule.Table)
 	}
+	errs := []error{f.filter()}
 	view := *source
 	view.Columns = nil
 	errs = append(errs, f.keep(&view), f.add(&view))
@@ -58,6 +54,22 @@ func compile(rule Rule, source *schema.Table) (*form, error) {
 		return nil, err
 	}
 	return f, f.compileMerge()
+}
+
+// filter reads the rule's condition.
+func (f *form) filter() error {
+	if f.rule.Where == "" {
+		return nil
+	}
+	where, err := compileExpression(f.rule.Where, scope{table: f.source})
+	switch {
+	case err != nil:
+		return mistake(f.rule.Place, "where: %v", err)
+	case !where.fits(row.Bool):
+		return mistake(f.rule.Place, "where: the expression gives %s and not true or false", where.result)
+	}
+	f.where = where
+	return nil
 }
 
 // keep puts the columns into the view that stay as they are, in their order.
@@ -181,7 +193,7 @@ func (f *form) fromValue(c Column, m *made, column *schema.Column) error {
 	if c.Charset != "" || c.Stored != "" {
 		return mistake(c.Place, "column %s: charset belongs to a column that comes from one of the source; in an expression it is decode(column, %q)", c.Name, c.Charset)
 	}
-	value, err := compileExpression(c.Value, f.source)
+	value, err := compileExpression(c.Value, f.scope())
 	if err != nil {
 		return mistake(c.Place, "column %s: %v", c.Name, err)
 	}

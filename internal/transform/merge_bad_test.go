@@ -73,7 +73,10 @@ func TestWrongContent(t *testing.T) {
 		{func(is *schema.Table) { is.Primary = nil }, nil, "has not the key (code)"},
 		{func(is *schema.Table) { is.Columns, is.Primary.Columns[0].Column = is.Columns[2:], "value" }, nil, "has no column code"},
 		{func(is *schema.Table) { is.Columns[2].Type.Kind = row.Bytes }, nil, "has bytes in column value, of which text can not be made"},
-		{func(is *schema.Table) { is.Columns[1].Null = true; is.Uniques, is.Primary = []*schema.Key{is.Primary}, nil }, cells("x", null, "y", "z"), "column code of the release's table main.option, key , is NULL"},
+		{func(is *schema.Table) {
+			is.Columns[1].Null = true
+			is.Uniques, is.Primary = []*schema.Key{is.Primary}, nil
+		}, cells("x", null, "y", "z"), "column code of the release's table main.option, key , is NULL"},
 		{nil, cells("x", strings.Repeat("k", 21), "y", "z"), "column code of the release's table main.option, key kkkkkkkkkkkkkkkkkkkkk, has more than 20 characters"},
 		{func(is *schema.Table) {}, nil, ""},
 	} {

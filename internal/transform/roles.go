@@ -1,9 +1,11 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
@@ -57,18 +59,38 @@ func (i inspector) Inspect(ctx context.Context, schemas []string) (*schema.Schem
 	seen := *whole
 	seen.Tables = nil
 	for _, t := range whole.Tables {
-		f := i.v.forms[t.Name]
-		if f == nil {
-			seen.Tables = append(seen.Tables, parents(i.v.forms, t))
-			continue
-		}
-		now, err := compile(f.rule, t) // as the catalog is now
+		all, err := i.v.now(t)
 		if err != nil {
 			return nil, err
 		}
-		seen.Tables = append(seen.Tables, parents(i.v.forms, now.view))
+		seen.Tables = append(seen.Tables, all...)
 	}
 	return &seen, nil
+}
+
+// now returns what becomes of a table of the catalog as it is now, and then the tables that its rows feed, by name.
+func (v *view) now(t *schema.Table) ([]*schema.Table, error) {
+	all := []*schema.Table{t}
+	if f := v.forms[t.Name]; f != nil {
+		now, err := compile(f.rule, t)
+		if err != nil {
+			return nil, err
+		}
+		all[0] = now.view
+	}
+	all[0] = parents(v.forms, all[0])
+	for _, f := range v.forms {
+		if !f.fed() || f.source.Name != t.Name {
+			continue
+		}
+		now, err := compileFed(f.rule, t, f.view.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, now.view)
+	}
+	slices.SortFunc(all[1:], func(a, b *schema.Table) int { return cmp.Compare(a.Name.Name, b.Name.Name) })
+	return all, nil
 }
 
 // Settings are the source's, and what tables lose in their new form beside what the rules say.
@@ -113,107 +135,6 @@ func (p pipe) In(ctx context.Context, in driver.Intake, r io.Reader, confirm fun
 	return p.v.Pipe.In(ctx, in, r, confirm)
 }
 
-type reader struct{ v *view }
-
-func (r reader) Read(ctx context.Context, q driver.Query) (driver.Cursor, error) {
-	turning, err := r.v.rows(q.Table, q.Shape)
-	if err != nil {
-		return nil, err
-	}
-	if turning == nil {
-		return r.v.Reader.Read(ctx, q)
-	}
-	if turning.form.merge != nil {
-		m, err := r.v.merging(turning.form, q.Table, q.Shape)
-		if err != nil {
-			return nil, err
-		}
-		return m.read(ctx, q)
-	}
-	q.Table, q.Shape = r.v.source(q.Table), turning.read
-	c, err := r.v.Reader.Read(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	return &cursor{c, turning, row.NewBatch(turning.read.Width())}, nil
-}
-
-// cursor turns what another one reads.
-type cursor struct {
-	driver.Cursor
-	rows *rows
-	in   *row.Batch
-}
-
-// Fill goes on where the rule leaves nothing of a batch, so that an empty one is the end.
-func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
-	b.Reset()
-	for b.Len() == 0 {
-		end := c.Cursor.Fill(ctx, c.in)
-		if err := c.rows.turn(c.in, b); err != nil {
-			return err
-		}
-		if end != nil {
-			return end
-		}
-	}
-	return nil
-}
-
-type recorder struct{ v *view }
-
-func (r recorder) Backlog(ctx context.Context, t *schema.Table) (driver.Backlog, error) {
-	return r.v.Recorder.Backlog(ctx, r.v.source(t))
-}
-
-func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (driver.Numbers, error) {
-	return r.v.Recorder.Numbers(ctx, r.v.source(t), lane)
-}
-
-// Take reads rows as they are and turns them. A row that the rule leaves out is as one that is gone.
-func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
-	turning, err := r.v.rows(want.Table, want.Shape)
-	if err != nil {
-		return nil, err
-	}
-	if turning == nil {
-		return r.v.Recorder.Take(ctx, want, keys, images)
-	}
-	if turning.form.merge != nil {
-		return r.merge(ctx, turning.form, want, keys, images)
-	}
-	want.Table, want.Shape = r.v.source(want.Table), turning.read
-	are := row.NewBatch(turning.read.Width())
-	receipt, err := r.v.Recorder.Take(ctx, want, keys, are)
-	if err != nil {
-		return nil, err
-	}
-	if err := turning.turn(are, images); err != nil {
-		_ = receipt.Close() // nothing is forgotten
-		return nil, err
-	}
-	return receipt, nil
-}
-
-// merge is Take of a table that is the release's too.
-func (r recorder) merge(ctx context.Context, f *form, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
-	m, err := r.v.merging(f, want.Table, want.Shape)
-	if err != nil {
-		return nil, err
-	}
-	want.Table, want.Shape = m.table, m.rows.read
-	are := row.NewBatch(m.rows.read.Width())
-	receipt, err := r.v.Recorder.Take(ctx, want, keys, are)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.take(ctx, are, keys, images); err != nil {
-		_ = receipt.Close() // nothing is forgotten
-		return nil, err
-	}
-	return receipt, nil
-}
-
 type capturer struct{ v *view }
 
 func (c capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]driver.Notice, error) {
@@ -221,7 +142,11 @@ func (c capturer) Gaps(ctx context.Context, t *schema.Table, s schema.Shape) ([]
 	if err != nil {
 		return nil, err
 	}
-	return c.v.Capturer.Gaps(ctx, is, shape)
+	notices, err := c.v.Capturer.Gaps(ctx, is, shape)
+	for i := range notices {
+		notices[i].Table = t.Name
+	}
+	return notices, err
 }
 
 func (c capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, w driver.Wait) error {
@@ -233,7 +158,7 @@ func (c capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 }
 
 func (c capturer) Settle(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
-	return c.v.Capturer.Settle(ctx, c.v.sources(tables), w)
+	return c.v.Capturer.Settle(ctx, c.v.once(tables), w)
 }
 
 func (c capturer) Remove(ctx context.Context, t *schema.Table, w driver.Wait) error {
@@ -257,11 +182,11 @@ type gate struct {
 }
 
 func (g gate) Shut(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
-	return g.Gate.Shut(ctx, g.v.sources(tables), w)
+	return g.Gate.Shut(ctx, g.v.once(tables), w)
 }
 
 func (g gate) Prove(ctx context.Context, tables []*schema.Table, w driver.Wait) error {
-	return g.Gate.Prove(ctx, g.v.sources(tables), w)
+	return g.Gate.Prove(ctx, g.v.once(tables), w)
 }
 
 func (g gate) Reopen(ctx context.Context, tables []*schema.Table) error {
@@ -273,7 +198,8 @@ type sequencer struct{ v *view }
 // Next asks for the generators of the tables as they are, and leaves out those of columns that do not stay.
 func (s sequencer) Next(ctx context.Context, part *schema.Schema) ([]driver.Generator, error) {
 	is := *part
-	is.Tables = s.v.sources(part.Tables)
+	own := slices.DeleteFunc(slices.Clone(part.Tables), func(t *schema.Table) bool { return s.v.forms[t.Name].fed() })
+	is.Tables = s.v.sources(own)
 	found, err := s.v.Sequencer.Next(ctx, &is)
 	if err != nil {
 		return nil, err
@@ -311,7 +237,7 @@ func (m many) Fingerprints(ctx context.Context, tables []*schema.Table) ([]strin
 type rights struct{ v *view }
 
 func (r rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, error) {
-	s.Tables, s.Live = r.v.sources(s.Tables), r.v.sources(s.Live)
+	s.Tables, s.Live = r.v.once(s.Tables), r.v.once(s.Live)
 	return r.v.Rights.Needed(ctx, s)
 }
 

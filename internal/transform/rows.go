@@ -14,18 +14,21 @@ import (
 // rows turns rows of the source into rows of the view, of one shape. It is used by one goroutine.
 type rows struct {
 	form    *form
+	shape   schema.Shape // of the view
 	read    schema.Shape // of the source: what is needed
 	cells   []cell
 	inputs  []input // of expressions
 	machine vm.VM
 	env     map[string]any
 	scratch []byte
+
+	position []byte // of the row that is being made among those of the same one
 }
 
 // cell says how one cell of the view comes about.
 type cell struct {
 	made
-	at int // the place of its column in what is read; -1 for an expression
+	at int // the place of its column in what is read; -1 for an expression and a position
 	to schema.ShapeColumn
 }
 
@@ -38,7 +41,7 @@ type input struct {
 
 // reader makes what turns rows of the source into rows of a shape of the view.
 func (f *form) reader(s schema.Shape) (*rows, error) {
-	r := &rows{form: f, env: map[string]any{}}
+	r := &rows{form: f, shape: s, env: map[string]any{}}
 	natural := map[*schema.Column]int{}
 	want := func(c *schema.Column) int {
 		at, there := natural[c]
@@ -62,6 +65,7 @@ func (f *form) reader(s schema.Shape) (*rows, error) {
 		switch {
 		case c.name == "":
 			return nil, fmt.Errorf("%s has no column %s in its new form", f.source.Name, sc.Column.Name)
+		case c.position():
 		case c.value != nil:
 			uses(c.value)
 		case c.convert == nil && naturalKind(c.from.Type) == naturalKind(sc.Column.Type): // as both sides agreed
@@ -74,10 +78,15 @@ func (f *form) reader(s schema.Shape) (*rows, error) {
 		r.cells = append(r.cells, c)
 	}
 	for _, k := range s.Key {
-		r.read.Key = append(r.read.Key, r.cells[k].at)
+		if !r.cells[k].position() {
+			r.read.Key = append(r.read.Key, r.cells[k].at)
+		}
 	}
 	if f.where != nil {
 		uses(f.where)
+	}
+	if f.split != nil {
+		uses(f.split.each)
 	}
 	return r, nil
 }
@@ -115,7 +124,7 @@ func (r *rows) turn(from, to *row.Batch) error {
 	return nil
 }
 
-// one appends one row, unless the rule leaves it out; after an error the batch is as it was.
+// one appends one row, or those that are made of it, unless the rule leaves it out; after an error the batch is as it was.
 func (r *rows) one(from *row.Batch, i int, to *row.Batch) error {
 	if err := r.inputsOf(from, i); err != nil {
 		return err
@@ -124,6 +133,14 @@ func (r *rows) one(from *row.Batch, i int, to *row.Batch) error {
 	if err != nil || !moved {
 		return err
 	}
+	if r.form.split != nil {
+		return r.several(from, i, to)
+	}
+	return r.made(from, i, to)
+}
+
+// made appends one row of the view.
+func (r *rows) made(from *row.Batch, i int, to *row.Batch) error {
 	for c := range r.cells {
 		if err := r.cell(from, i, &r.cells[c], to); err != nil {
 			to.Abandon()
@@ -161,6 +178,10 @@ func (r *rows) moved(from *row.Batch, i int) (bool, error) {
 }
 
 func (r *rows) cell(from *row.Batch, i int, c *cell, to *row.Batch) error {
+	if c.position() {
+		to.Append(r.position)
+		return nil
+	}
 	if c.at >= 0 && c.convert == nil {
 		if data := from.Cell(i, c.at); data != nil {
 			to.Append(data)
@@ -211,7 +232,7 @@ func (r *rows) null(from *row.Batch, i int, c *cell, to *row.Batch) error {
 
 // fail names the row; never a value.
 func (r *rows) fail(from *row.Batch, i int, column string, err error) error {
-	return &driver.CellError{Table: r.form.source.Name, Column: column, Key: r.key(from, i), Why: err.Error()}
+	return &driver.CellError{Table: r.form.view.Name, Column: column, Key: r.key(from, i), Why: err.Error()}
 }
 
 func (r *rows) key(from *row.Batch, i int) string {

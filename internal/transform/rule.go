@@ -1,11 +1,11 @@
 // Package transform gives the tables of a source the form they have in a new release: renamed and dropped columns, other
-// types, columns that are computed, rows that are left out, text in another character set. It puts a view before an open
+// types, columns that are computed, rows that are left out or become several, text in another character set. It puts a view before an open
 // database: whoever reads through it, a load, a replay or a comparison, meets tables of the new form and rows in it, made by
 // the same functions, so that these three can not disagree. Nothing is changed at the source, and a table without a rule
 // passes untouched.
 //
 // A row is known by the same key in both forms: the columns of its key may get other names, and types whose cells are the same
-// bytes. Everything else is refused before anything starts.
+// bytes. Rows that are made of one are known by its key and their position. Everything else is refused before anything starts.
 package transform
 
 import (
@@ -17,15 +17,26 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-// Rule is the new form of one table.
+// Rule is the new form of one table, or with Of a new table.
 type Rule struct {
 	Place   string // file and line, where an error about it begins
-	Table   string // the source's: name, or schema.name
+	Table   string // the source's: name, or schema.name; with Of the new table's
+	Of      string // the source's table whose rows feed this one, beside whatever else becomes of them; empty for none
+	Split   *Split // with Of: how one row becomes several; nil for one row of each
 	To      string // its name in the new release; empty for the same
 	Where   string // an expression: only rows that it is true for are moved; empty for all
 	Drop    []string
 	Columns []Column
 	Merge   *Merge // nil for a table that is the users' alone
+}
+
+// Split says how one row of the source becomes several: one for each element of a list.
+type Split struct {
+	Place    string
+	Each     string // an expression over the row's columns that gives the list; NULL is an empty one
+	As       string // the element's name in the expressions of the columns; empty for item
+	Position string // the column that holds the element's place in the list, from 1; with the source's key it is the key
+	Most     int    // how many elements a list may have; a row with more stops the table
 }
 
 // Column is a column that the new form has beside those that stay as they are. A column of the source that one of them comes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
@@ -11,9 +12,9 @@ import (
 
 // view is an open source as the new release sees it.
 type view struct {
-	*driver.Database // the source as it is
-	forms            map[schema.Name]*form
-	broken           error // why there are no forms; then what begins something fails, and what takes something back does not
+	*driver.Database                       // the source as it is
+	forms            map[schema.Name]*form // by the names of the tables that they are of, which are the source's but for fed ones
+	broken           error                 // why there are no forms; then what begins something fails, and what takes something back does not
 }
 
 // View is an open database with rules before it.
@@ -81,21 +82,15 @@ func (v *view) optional(seen *driver.Database) {
 func (v *view) compile(whole *schema.Schema, rules []Rule) error {
 	var errs []error
 	for _, rule := range rules {
-		table := find(whole, rule.Table)
+		f, err := formOf(rule, whole)
 		switch {
-		case table == nil:
-			errs = append(errs, mistake(rule.Place, "there is no table %s at the source", rule.Table))
-			continue
-		case v.forms[table.Name] != nil:
-			errs = append(errs, mistake(rule.Place, "%s has a rule already, at %s", table.Name, v.forms[table.Name].rule.Place))
-			continue
-		}
-		f, err := compile(rule, table)
-		if err != nil {
+		case err != nil:
 			errs = append(errs, err)
-			continue
+		case v.forms[f.view.Name] != nil:
+			errs = append(errs, mistake(rule.Place, "%s has a rule already, at %s", f.view.Name, v.forms[f.view.Name].rule.Place))
+		default:
+			v.forms[f.view.Name] = f
 		}
-		v.forms[table.Name] = f
 	}
 	if err := errors.Join(errs...); err != nil {
 		clear(v.forms)
@@ -106,6 +101,28 @@ func (v *view) compile(whole *schema.Schema, rules []Rule) error {
 	}
 	return nil
 }
+
+// formOf makes the form that a rule gives a table of the catalog, or that of the new table that it feeds from one.
+func formOf(rule Rule, whole *schema.Schema) (*form, error) {
+	table := find(whole, rule.Table)
+	if rule.Of == "" {
+		if table == nil {
+			return nil, mistake(rule.Place, "there is no table %s at the source", rule.Table)
+		}
+		return compile(rule, table)
+	}
+	from := find(whole, rule.Of)
+	switch {
+	case table != nil:
+		return nil, mistake(rule.Place, "there is a table %s at the source; one that is made of rows of %s needs another name", table.Name, rule.Of)
+	case from == nil:
+		return nil, mistake(rule.Place, "of: there is no table %s at the source", rule.Of)
+	}
+	return compileFed(rule, from, schema.Name{Schema: from.Name.Schema, Name: strings.TrimPrefix(rule.Table, from.Name.Schema+".")})
+}
+
+// fed reports whether the form is that of a new table beside what becomes of its source.
+func (f *form) fed() bool { return f != nil && f.rule.Of != "" }
 
 // find looks a table up by its name or its full name.
 func find(whole *schema.Schema, name string) *schema.Table {
@@ -127,10 +144,34 @@ func (v *view) source(t *schema.Table) *schema.Table {
 	return &is
 }
 
+// sources returns tables of the view, in their order, as they are at the source: one that feeds others as often as it does.
 func (v *view) sources(tables []*schema.Table) []*schema.Table {
 	all := make([]*schema.Table, len(tables))
 	for i, t := range tables {
 		all[i] = v.source(t)
+	}
+	return all
+}
+
+// once returns the tables of the source that stand behind some of the view, each once: as itself where it is among them, else
+// for the first that it feeds, so that the same tables stand for the same again.
+func (v *view) once(tables []*schema.Table) []*schema.Table {
+	taken := map[schema.Name]bool{}
+	for _, t := range tables {
+		if !v.forms[t.Name].fed() {
+			taken[t.Name] = true
+		}
+	}
+	var all []*schema.Table
+	for _, t := range tables {
+		is := v.source(t)
+		if v.forms[t.Name].fed() {
+			if taken[is.Name] {
+				continue
+			}
+			taken[is.Name] = true
+		}
+		all = append(all, is)
 	}
 	return all
 }

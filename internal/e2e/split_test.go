@@ -1,0 +1,195 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/whimbrel/whimbrel/internal/e2e/oracle"
+)
+
+// unpacked takes the packed items out of the orders and makes a table of lines of them, and a third table of one row each.
+const unpacked = `name: shop
+version: "2.0"
+transform:
+  orders:
+    drop: [items]
+  order_line:
+    of: orders
+    where: state != "gone"
+    split: {each: 'fromJSON(items)', as: item, position: line_no, most: 8}
+    columns:
+      order_id: {from: id}
+      sku:      {value: 'item.sku', type: text(40), nullable: false}
+      pieces:   {value: 'item.pieces', type: int(32)}
+      price:    {value: 'item.price', type: "decimal(12,3)"}
+  order_state:
+    of: orders
+    to: order_status
+    columns:
+      number: {from: id}
+      state:  {from: state}
+`
+
+// orders is the table of the old release, with some rows.
+func orders(rng *rand.Rand, rows int) string {
+	text := "CREATE TABLE orders (id int NOT NULL PRIMARY KEY, state varchar(10) NOT NULL, items varchar(2000));\n"
+	for i := range rows {
+		text += order(rng, i)
+	}
+	return text
+}
+
+func order(rng *rand.Rand, id int) string {
+	return fmt.Sprintf("INSERT INTO orders VALUES (%d, '%s', %s);\n", id, []string{"here", "gone", "paid"}[rng.IntN(3)], items(rng))
+}
+
+// items are packed lines, at random: none, or up to eight.
+func items(rng *rand.Rand) string {
+	if rng.IntN(10) == 0 {
+		return "NULL"
+	}
+	var lines []string
+	for range rng.IntN(9) {
+		lines = append(lines, fmt.Sprintf(`{"sku":"söck%d","pieces":%d,"price":%d.%03d}`, rng.IntN(1000), rng.IntN(100)-10, rng.IntN(100), rng.IntN(1000)))
+	}
+	return "'[" + strings.Join(lines, ",") + "]'"
+}
+
+// ordering are a few changes at random: orders come and go, get more lines and fewer, and other numbers.
+func ordering(rng *rand.Rand) string {
+	text := ""
+	for range 10 {
+		id := rng.IntN(400)
+		switch rng.IntN(5) {
+		case 0:
+			text += fmt.Sprintf("DELETE FROM orders WHERE id = %d;\n", id) + order(rng, id)
+		case 1:
+			text += fmt.Sprintf("DELETE FROM orders WHERE id = %d;\n", id)
+		case 2:
+			text += fmt.Sprintf("DELETE FROM orders WHERE id = %d;\nUPDATE orders SET id = %d WHERE id = %d;\n", 1000+id, 1000+id, id)
+		case 3:
+			text += fmt.Sprintf("UPDATE orders SET state = '%s' WHERE id = %d;\n", []string{"here", "gone"}[id%2], id)
+		default:
+			text += fmt.Sprintf("UPDATE orders SET items = %s WHERE id = %d;\n", items(rng), id)
+		}
+	}
+	return text
+}
+
+// lines are what the orders' items make, by this test's own arithmetic, and states their second table.
+func lines(t *testing.T, d *oracle.Database) (lines, states []string) {
+	t.Helper()
+	rows, err := d.Query("SELECT id, state, coalesce(items, '[]') FROM orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		states = append(states, r[0]+"|"+r[1])
+		var packed []struct {
+			Sku    string
+			Pieces int
+			Price  json.Number
+		}
+		if err := json.Unmarshal([]byte(r[2]), &packed); err != nil {
+			t.Fatal(err)
+		}
+		for n, item := range packed {
+			if r[1] != "gone" {
+				lines = append(lines, fmt.Sprintf("%s|%d|%s|%d|%s", r[0], n+1, item.Sku, item.Pieces, fixed(t, string(item.Price), 3)))
+			}
+		}
+	}
+	slices.Sort(lines)
+	slices.Sort(states)
+	return lines, states
+}
+
+// found are the rows of a query, one number of them with so many digits as the other side's.
+func found(t *testing.T, d *oracle.Database, query string, number int) []string {
+	t.Helper()
+	rows, err := d.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, r := range rows {
+		if number >= 0 {
+			r[number] = fixed(t, r[number], 3)
+		}
+		all = append(all, strings.Join(r, "|"))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestOneRowBecomesSeveral: orders are moved without their packed items, which arrive as rows of a table of their own, while the
+// application writes to them; and all tables are proven.
+func TestOneRowBecomesSeveral(t *testing.T) {
+	for _, source := range products() {
+		for _, target := range products() {
+			t.Run(short(source)+"/"+short(target), func(t *testing.T) {
+				from, to := fresh(t, source), fresh(t, target)
+				d := open(t, from)
+				if source == "sqlite" {
+					script(t, d, "PRAGMA journal_mode=wal;\n")
+				}
+				rng, done := rand.New(rand.NewPCG(seed(t), 6)), make(chan struct{})
+				script(t, d, orders(rng, 300))
+				m := newMove(t, plan{
+					source: from, target: to, uptime: []string{"orders"},
+					extra: "release: release\nverify: {levels: {order_line: full-uptime+changed}}\n",
+				})
+				if err := os.Mkdir(filepath.Join(m.dir, "release"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				m.file("release/release.yaml", unpacked)
+				var writing sync.WaitGroup
+				wrote := 0
+				writing.Go(func() {
+					for {
+						select {
+						case <-done:
+							return
+						default:
+						}
+						if d.Script(ordering(rng)) == nil {
+							wrote++
+						}
+					}
+				})
+				m.until("confirm-downtime")
+				close(done)
+				writing.Wait()
+				m.must(0, "run", "--yes")
+				there := open(t, to)
+				want, states := lines(t, d)
+				for _, x := range []struct {
+					query  string
+					number int
+					want   []string
+				}{
+					{"SELECT order_id, line_no, sku, pieces, price FROM order_line", 4, want},
+					{"SELECT number, state FROM order_status", -1, states},
+					{"SELECT id, state FROM orders", -1, states},
+				} {
+					if got := found(t, there, x.query, x.number); !slices.Equal(got, x.want) {
+						t.Errorf("%s: %d rows and not %d:\n%s\nwant\n%s", x.query, len(got), len(x.want), strings.Join(got, "\n"), strings.Join(x.want, "\n"))
+					}
+				}
+				for _, x := range m.report().Tables {
+					if x.Verdict != "equal" || x.Replayed == 0 || x.Class != "uptime" || wrote < 2 {
+						t.Errorf("written %d times: %+v", wrote, x)
+					}
+				}
+				t.Logf("%d orders became %d lines, written %d times, downtime %.1f s", len(states), len(want), wrote, m.report().DowntimeSeconds)
+			})
+		}
+	}
+}
