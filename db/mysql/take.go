@@ -17,7 +17,8 @@ import (
 // takeBytes is about how many bytes of rows one Take reads: what is left waits for the next.
 const takeBytes = 16 << 20
 
-// Take reads entries, and then, in one later snapshot of the same session, the rows of their keys and of want.Also.
+// Take reads entries, and in the same snapshot the rows of their keys and of want.Also. Were the rows of a later one, an earlier
+// process that has slept might forget entries in between, and their keys would look as if they had no row.
 func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.Batch) (driver.Receipt, error) {
 	after, err := beyondOf(want)
 	if err != nil {
@@ -33,6 +34,9 @@ func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 	}
 	if k.walked = cascaded(want.Table) && want.Most > 0; k.walked {
 		err = k.sweep(ctx)
+	}
+	if err == nil {
+		err = k.begin(ctx)
 	}
 	if err == nil {
 		err = k.entries(ctx)
@@ -231,14 +235,11 @@ func (k *take) each(ctx context.Context, sql string, c *cells, b *row.Batch, do 
 	}
 }
 
-// rows reads the rows of the keys, all of one snapshot. Where they are larger than was to be expected, some are left: these are
+// rows reads the rows of the keys and ends the snapshot. Where they are larger than was to be expected, some are left: these are
 // taken out of the keys, and their entries are not the receipt's.
 func (k *take) rows(ctx context.Context) error {
 	k.done = make([]bool, k.keys.Len()-k.first)
-	err := k.begin(ctx)
-	if err == nil {
-		err = k.ofEntries(ctx)
-	}
+	err := k.ofEntries(ctx)
 	if err == nil {
 		err = k.ofOthers(ctx)
 	}
@@ -249,7 +250,7 @@ func (k *take) rows(ctx context.Context) error {
 	return errors.Join(err, k.keep())
 }
 
-// begin begins the one snapshot that all rows are of. It is later than the entries. Marks that are there right after it may
+// begin begins the one snapshot that entries and rows are of. Marks that are there right after it may
 // belong to transactions that were open at that moment; those that were not are gone, or were made later.
 func (k *take) begin(ctx context.Context) error {
 	if !k.walked {
@@ -300,7 +301,7 @@ func (k *take) ofEntries(ctx context.Context) error {
 }
 
 // join is the query for the rows of a stretch of entries. Each key is looked up once, in the order of the table. Entries that
-// have become visible in between since they were read may add rows: nobody waits for these, and their entries stay.
+// wait for a mark may stand in between and add rows: nobody asked for these, and their entries stay.
 func (k *take) join(some []found) string {
 	t, key := k.want.Table, keyColumns(k.want.Shape)
 	var columns, on []string
