@@ -60,8 +60,9 @@ type database struct {
 	work       *pool // loads, reads, applies: Options.Sessions
 	control    *pool // bookkeeping, which must go on while every other session is held
 	closed     atomic.Bool
-	unflushing atomic.Bool // the user may not make the server flush its log
-	mine       sync.Map    // the sessions that are open, by the server's numbers
+	unflushing atomic.Bool  // the user may not make the server flush its log
+	mine       sync.Map     // the sessions that are open, by the server's numbers
+	signed     atomic.Int64 // the lock that the next session asks for (inherit.go)
 	walks      sync.RWMutex
 }
 
@@ -166,7 +167,7 @@ func (d *database) roles() (*driver.Database, error) {
 	return &driver.Database{
 		Sequences: sequences, Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
 		Ledger: ledger{d}, Lists: lists{d}, Applier: d, Capturer: d, Recorder: recorder{d}, Watcher: d, Gate: gate{d},
-		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Close: d.close,
+		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Inherit: d.inherit, Close: d.close,
 	}, nil
 }
 

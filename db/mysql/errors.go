@@ -19,6 +19,7 @@ var (
 	errApplied = errors.New("the ledger has a batch of this number already")
 
 	errUnpromised = errors.New("the batch before it was not promised or is not forgotten")
+	errForgotten  = errors.New("a later batch has been forgotten already")
 )
 
 // outcomeError is a COMMIT whose answer was lost.

@@ -146,14 +146,28 @@ func (r *receipt) Forget(ctx context.Context, number int64) error {
 				return err
 			}
 		}
-		return r.run(ctx, "INSERT INTO "+r.d.own("lane")+" (table_no, lane, number) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE number = VALUES(number)",
-			int64(t.Number), int64(r.want.Lane), number)
+		return r.write(ctx, number)
 	})
 	if err != nil {
 		return fmt.Errorf("forget %d entries of %s: %w", len(r.seqs), t.Name, err)
 	}
 	r.back()
 	return nil
+}
+
+// write writes the number of the batch that is forgotten. It never goes back: whoever has slept meanwhile comes too late.
+func (r *receipt) write(ctx context.Context, number int64) error {
+	book, t, lane := r.d.own("lane"), int64(r.want.Table.Number), int64(r.want.Lane)
+	for range 2 {
+		found, err := r.exec(ctx, "UPDATE "+book+" SET number = ? WHERE table_no = ? AND lane = ? AND number <= ?", number, t, lane, number)
+		if err != nil || found == 1 {
+			return err
+		}
+		if err := r.run(ctx, "INSERT IGNORE INTO "+book+" (table_no, lane, number) VALUES (?, ?, 0)", t, lane); err != nil {
+			return err
+		}
+	}
+	return errForgotten
 }
 
 // A run is a stretch of entries, all of which were read, whose numbers have no gap. No number is given twice, so that a

@@ -101,6 +101,9 @@ func (s *session) settle(ctx context.Context, d *database) error {
 			return err
 		}
 	}
+	if err := s.sign(ctx, d); err != nil {
+		return err
+	}
 	level, err := s.row(ctx, "SELECT @@SESSION."+isolation+", @@SESSION.time_zone")
 	if err == nil && (level[0] != "READ-COMMITTED" || level[1] != "+00:00") {
 		err = fmt.Errorf("the session is %s at %s, not READ-COMMITTED at +00:00", level[0], level[1])

@@ -21,6 +21,7 @@ var (
 	errLost    = errors.New("the session is gone: the database was closed")
 
 	errUnpromised = errors.New("the batch before it was not promised or is not forgotten")
+	errForgotten  = errors.New("a later batch has been forgotten already")
 )
 
 // because replaces the library's word for an ended context by the context's own cause.

@@ -341,10 +341,14 @@ func (r *receipt) promise(n int64) error {
 	return r.number(promises(r.lane), n)
 }
 
-// number writes a number of the book.
+// number writes a number of the book. It never goes back: whoever has slept meanwhile comes too late.
 func (r *receipt) number(lane, n int64) error {
-	_, err := r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number`, number(int64(r.table.Number)), number(lane), number(n))
+	written, err := r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number WHERE number <= excluded.number`,
+		number(int64(r.table.Number)), number(lane), number(n))
+	if err == nil && written != 1 {
+		err = errForgotten
+	}
 	return err
 }
 

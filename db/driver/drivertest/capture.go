@@ -25,6 +25,7 @@ var captureCases = []oneCase{
 	{"OneSnapshot", capturing, (*scene).takeAtOnce},
 	{"Lanes", capturing, (*scene).takeLanes},
 	{"Promises", capturing, (*scene).promises},
+	{"ForgetsLate", capturing, (*scene).forgetsLate},
 	{"Truncate", append(slices.Clone(capturing), "Watcher"), (*scene).truncated},
 	{"InstallTwiceRemoveTwice", capturing, (*scene).installTwice},
 	{"InstallWaitsForWriters", capturing, (*scene).installWaits},
@@ -114,6 +115,28 @@ func (s *scene) promises() {
 	promise(2, driver.Unclassified)
 	c.numbered(0, driver.Numbers{Promised: 2, Forgotten: 1})
 	c.numbered(1, driver.Numbers{})
+}
+
+// forgetsLate: a process that has slept between the target's commit and Forget comes to it when its successor has gone on. The
+// number does not go back, whether the entries go or stay.
+func (s *scene) forgetsLate() {
+	c := s.captured(items)
+	s.insert(c.t, item(1, ""))
+	none := c.most()
+	none.Most = 0
+	slept, _, _ := c.take(none)
+	s.check(slept.Durable(s.ctx, 1))
+	for number := int64(1); number <= 3; number++ {
+		r, _, _ := c.take(none)
+		if number > 1 {
+			s.check(r.Durable(s.ctx, number))
+		}
+		s.check(r.Forget(s.ctx, number))
+		s.check(r.Close())
+	}
+	_ = slept.Forget(s.ctx, 1)
+	s.check(slept.Close())
+	c.numbered(0, driver.Numbers{Promised: 3, Forgotten: 3})
 }
 
 // changes takes everything and forgets it, and checks keys and rows.
