@@ -24,8 +24,8 @@ type Shadows interface {
 	// keys between them and the rows of one snapshot. The account may do with them what it likes. Nothing of the tables
 	// themselves is changed. Again: makes them anew.
 	Clone(ctx context.Context, s Shadow, tables []*schema.Table) error
-	// Lend moves tables of this database into the shadow, with everything that belongs to them. The account may do with them
-	// what it likes. Again: moves those that are not there yet.
+	// Lend moves tables of this database into the shadow, with everything that belongs to them but the guard. The account may do
+	// with them what it likes. At the source it is an error: Drop would take them away. Again: moves those that are not there yet.
 	Lend(ctx context.Context, s Shadow, tables []*schema.Table) error
 	// Adopt moves everything in the shadow into a schema of this database (empty: the default one), where it belongs to our
 	// account: tables, views, routines, types, sequences, triggers. Something of the same name there is an error that names

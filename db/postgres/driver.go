@@ -71,28 +71,44 @@ func (opener) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.D
 }
 
 func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
-	bare, password := *u, ""
+	address, password, words := spoken(u)
+	config, err := pgconn.ParseConfig(address)
+	if err != nil {
+		return nil, fmt.Errorf("read the URL of %s: %s", u.Hostname(), reason(err, words))
+	}
+	equip(config, password)
+	config.RuntimeParams["application_name"] = label(o) + " " + rand.Text()[:8]
+	return config, nil
+}
+
+// secured is what a URL says beside host and account, with our word on TLS where it has none.
+func secured(u *url.URL) url.Values {
+	words := u.Query()
+	if words.Get("sslmode") == "" && os.Getenv("PGSSLMODE") == "" && !local(cmp.Or(u.Hostname(), words.Get("host"), os.Getenv("PGHOST"))) {
+		words.Set("sslmode", "verify-full")
+	}
+	return words
+}
+
+// spoken writes a URL for the library to read, without its password.
+func spoken(u *url.URL) (address, password string, words url.Values) {
+	bare := *u
 	if u.User != nil {
 		password, _ = u.User.Password()
 		bare.User = url.User(u.User.Username())
 	}
-	words := bare.Query()
-	if p := words.Get("password"); p != "" {
-		password = p
-	}
+	words = secured(u)
+	password = cmp.Or(words.Get("password"), password)
 	words.Del("password")
-	if words.Get("sslmode") == "" && os.Getenv("PGSSLMODE") == "" && !local(cmp.Or(u.Hostname(), words.Get("host"), os.Getenv("PGHOST"))) {
-		words.Set("sslmode", "verify-full")
-	}
 	bare.RawQuery, bare.Scheme, bare.Fragment, bare.RawFragment = words.Encode(), "postgres", "", ""
-	config, err := pgconn.ParseConfig(bare.String())
-	if err != nil {
-		return nil, fmt.Errorf("read the URL of %s: %s", u.Hostname(), reason(err, words))
-	}
+	return bare.String(), password, words
+}
+
+// equip gives a session of ours what all have: bounds on what a server may send, the least of TLS, patience.
+func equip(config *pgconn.Config, password string) {
 	if password != "" {
 		config.Password = password
 	}
-	config.RuntimeParams["application_name"] = label(o) + " " + rand.Text()[:8]
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = 20 * time.Second
 	config.DialFunc = driver.Dialer().DialContext
@@ -108,7 +124,6 @@ func configure(u *url.URL, o driver.Options) (*pgconn.Config, error) {
 	if exposed(config) != "" && config.RequireAuth == "" {
 		config.RequireAuth = "!password" // which would be sent as it is
 	}
-	return config, nil
 }
 
 // label begins the application_name of every session; behind it stands a word of this process's own.
@@ -194,8 +209,8 @@ func (db *database) roles() *driver.Database {
 		},
 		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,
 		Ledger: db.ledger(), Lists: lists{db}, Applier: db, Capturer: capturer{db}, Recorder: recorder{db, &marks{at: map[mark]uint32{}}},
-		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Sequencer: sequencer{db}, Sequences: d, Many: many{db}, Rights: rights{db},
-		Inherit: db.inherit, Close: db.close,
+		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Admitter: guard{db}, Sequencer: sequencer{db}, Sequences: d, Many: many{db}, Rights: rights{db},
+		Shadows: shadows{db}, Scripts: scripts{db}, Relics: relics{db}, Inherit: db.inherit, Close: db.close,
 	}
 }
 

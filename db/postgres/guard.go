@@ -12,7 +12,7 @@ import (
 )
 
 // guard is a trigger before every statement that writes to a table of the target; it lets sessions through whose setting
-// whimbrel.run is this move's.
+// whimbrel.run is this move's, and those of the accounts that the trigger's comment names, whatever role they take on.
 type guard struct{ db *database }
 
 // Shut refuses others' writes.
@@ -22,10 +22,10 @@ func (g guard) Shut(ctx context.Context, t *schema.Table) error {
 		return err
 	}
 	defer l.release()
-	body := `BEGIN IF current_setting('whimbrel.run', true) IS DISTINCT FROM ` + literal(runLabel(g.db.options)) + ` THEN
+	body := `BEGIN IF current_setting('whimbrel.run', true) IS NOT DISTINCT FROM ` + literal(runLabel(g.db.options)) + ` OR session_user::text = ANY (
+			(SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME)::text[]) THEN RETURN NULL; END IF;
 		RAISE EXCEPTION 'table %.% is being filled by a move and takes no other writes', TG_TABLE_SCHEMA, TG_TABLE_NAME
-			USING ERRCODE = '25006', HINT = 'It opens when the move says so.';
-		END IF; RETURN NULL; END`
+			USING ERRCODE = '25006', HINT = 'It opens when the move says so.'; END`
 	function := ourSchema(targetSchema) + `CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 		AS ` + literal(body) + ";"
 	sql := "BEGIN; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", -1);" + function +
@@ -41,6 +41,29 @@ func (g guard) Shut(ctx context.Context, t *schema.Table) error {
 func (g guard) trigger(t *schema.Table) string {
 	return triggerDDL(trigger("guard", t), "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", g.db.dialect().table(t.Name),
 		"FOR EACH STATEMENT", "whimbrel_target.guard")
+}
+
+// Admit writes the account into the trigger's comment, which goes with the trigger.
+func (g guard) Admit(ctx context.Context, t *schema.Table, account string) error {
+	l, err := g.db.keeper(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	if account == "" {
+		account = g.db.config.User
+	}
+	const look = `SELECT (coalesce(obj_description(oid, 'pg_trigger')::text[], '{}') || CASE WHEN $3 = ANY (obj_description(oid, 'pg_trigger')::text[])
+			THEN '{}' ELSE ARRAY[$3] END)::text FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2`
+	table, name := g.db.dialect().table(t.Name), trigger("guard", t)
+	r, err := l.query(ctx, look, table, name, account)
+	if err == nil && len(r.Rows) > 0 {
+		err = l.exec(ctx, "COMMENT ON TRIGGER "+name+" ON "+table+" IS "+literal(string(r.Rows[0][0])))
+	}
+	if err != nil {
+		return fmt.Errorf("admit %s to %s: %w", account, t.Name, err)
+	}
+	return nil
 }
 
 // Stands reads the trigger's line in the catalog: its transaction is another one after it was switched off and on.

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/hex"
+	"net/url"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -52,6 +54,25 @@ func place(t testing.TB) drivertest.Place {
 		},
 		Kill: func(testing.TB) {
 			u.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^whimbrel'")
+		},
+		Shadow: func(t testing.TB, name string) (driver.Shadow, *url.URL) {
+			account := "builder of " + name
+			if len(account) > 40 {
+				account = account[:40]
+			}
+			account = strings.ToValidUTF8(account, "") + u.ask("SELECT current_database() || ' ' || count(*) FROM pg_roles")
+			u.do("CREATE ROLE " + quote(account) + " LOGIN PASSWORD " + literal(testserver.Password))
+			enters := mustParse(t, address)
+			enters.User = url.UserPassword(account, testserver.Password)
+			return driver.Shadow{Place: name, Account: account}, enters
+		},
+		Allow: func(t testing.TB, account string, table *schema.Table) {
+			space := quote(table.Name.Schema)
+			u.do("GRANT USAGE ON SCHEMA " + space + " TO " + quote(account) + "; GRANT ALL ON " + space + "." + quote(table.Name.Name) + " TO " + quote(account))
+		},
+		Program: func(t testing.TB, address, statements string) (string, error) {
+			out, err := exec.CommandContext(t.Context(), "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", address, "-c", statements).CombinedOutput()
+			return string(out), err
 		},
 		Done: func(t testing.TB) {
 			const ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^whimbrel'"

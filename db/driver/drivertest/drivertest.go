@@ -9,6 +9,7 @@ package drivertest
 
 import (
 	"context"
+	"net/url"
 	"reflect"
 	"slices"
 	"testing"
@@ -48,6 +49,15 @@ type Place struct {
 	Left func(t testing.TB) []string
 	// Kill, when set, ends every session of the driver's at the server, as an administrator would.
 	Kill func(t testing.TB)
+	// Shadow names a place of that name for a shadow and makes an account that may enter the server and no more, of which ours
+	// may take over what it makes; it returns the URL by which the account enters. Where the product has no accounts the
+	// shadow's account is empty. Set where there are Shadows, Scripts or an Admitter.
+	Shadow func(t testing.TB, name string) (driver.Shadow, *url.URL)
+	// Allow lets an account read and write a table, as an administrator would; set where the product has accounts.
+	Allow func(t testing.TB, account string, table *schema.Table)
+	// Program runs statements at an address with a program that takes it, and returns what that printed; set where there are
+	// Scripts.
+	Program func(t testing.TB, address, statements string) (string, error)
 	// Done, when set, looks for leaks at the end of each case, after the databases were closed.
 	Done func(t testing.TB)
 }
@@ -125,6 +135,10 @@ func Run(t *testing.T, cfg Config) {
 		{"Cancel", cancelCases},
 		{"Together", togetherCases},
 		{"Killed", killedCases},
+		{"Shadows", shadowCases},
+		{"Scripts", scriptCases},
+		{"Relics", relicCases},
+		{"Admit", admitCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {
@@ -175,6 +189,9 @@ func (cfg Config) stage(t *testing.T, c oneCase) {
 	defer cancel()
 	s := &scene{T: t, cfg: cfg, ctx: ctx, place: cfg.Place(t), run: "suite"}
 	c.run(s)
+	for _, end := range s.closing {
+		check(t, end())
+	}
 	for _, d := range s.opened {
 		check(t, d.Close())
 	}

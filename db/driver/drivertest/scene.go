@@ -19,12 +19,13 @@ import (
 // scene is one case's database with what the cases do to it. Whatever goes wrong ends the case.
 type scene struct {
 	*testing.T
-	cfg    Config
-	ctx    context.Context
-	place  Place
-	run    string
-	opened []*driver.Database
-	tables int
+	cfg     Config
+	ctx     context.Context
+	place   Place
+	run     string
+	opened  []*driver.Database
+	closing []func() error // pools of the builds
+	tables  int
 }
 
 func (s *scene) open(side driver.Side) *driver.Database {
