@@ -36,13 +36,15 @@ func main() {
 	}
 }
 
-// releases are the two of them.
+// releases are the two of them, with what belongs to each.
 var releases = map[string]struct {
-	version string
-	open    func(*url.URL) (Release, error)
+	version  string
+	open     func(*url.URL) (Release, error)
+	welcome  string            // in English
+	settings map[string]string // that nobody has changed
 }{
-	"1": {"1.4", openRelease1},
-	"2": {"2.0", openRelease2},
+	"1": {"1.4", openRelease1, "Welcome, %s!", map[string]string{"currency": "EUR", "page size": "20", "tone": ""}},
+	"2": {"2.0", openRelease2, "Good to see you, %s.", map[string]string{"currency": "EUR", "page size": "50", "tone": "friendly"}},
 }
 
 // flags are those of all commands.
@@ -145,11 +147,11 @@ func (f flags) load(ctx context.Context) error {
 }
 
 func (f flags) check(ctx context.Context) error {
-	r, version, err := f.open()
+	r, _, err := f.open()
 	if err != nil {
 		return err
 	}
-	e := evidence{version: version, size: f.size}
+	e := evidence{release: f.release, size: f.size}
 	if e.Audit, err = r.Audit(ctx); err == nil && f.record != "" {
 		e.journal, err = readJournal(f.record)
 	}

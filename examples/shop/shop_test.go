@@ -53,7 +53,7 @@ func verdict(t *testing.T, r Release, release string, journal []entry) (string, 
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	e := evidence{Audit: a, version: releases[release].version, size: small, journal: journal}
+	e := evidence{Audit: a, release: release, size: small, journal: journal}
 	n := e.check(&text)
 	return text.String(), n
 }
@@ -127,7 +127,8 @@ var damages = []damage{
 	}},
 	{rule: "every customer has the name", release: "1", sql: "UPDATE customer SET name = 'Nobody' WHERE id = 7"},
 	{rule: "every customer has the name", release: "2", sql: "UPDATE customer SET last_name = 'Nobody' WHERE id = 7"},
-	{rule: "the owner's setting", sql: "UPDATE setting SET value = 'Free shipping' WHERE name = 'banner'"},
+	{rule: "what the owner has set", sql: "UPDATE setting SET value = '30' WHERE name = 'page size'"},
+	{rule: "what the owner has set", sql: "UPDATE setting SET value = 'Free shipping' WHERE name = 'banner'"},
 	{rule: "texts and version", sql: "UPDATE message SET words = 'Hello, %s' WHERE name = 'welcome'"},
 	{rule: "texts and version", sql: "UPDATE about SET version = '1.9'"},
 	{rule: "the sales of a day", release: "2", sql: "UPDATE daily_sales SET orders = orders + 1 WHERE day = '2025-01-02'"},

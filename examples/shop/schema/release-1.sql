@@ -22,3 +22,8 @@ CREATE TABLE orders (
   KEY orders_of_customer (customer_id),
   CONSTRAINT orders_customer FOREIGN KEY (customer_id) REFERENCES customer (id)
 );
+-- Settings come with the release, and the shop's owner may change them.
+CREATE TABLE setting (name varchar(60) NOT NULL PRIMARY KEY, value varchar(200) NOT NULL);
+INSERT INTO setting VALUES ('banner', 'Free shipping');
+INSERT INTO setting VALUES ('currency', 'EUR');
+INSERT INTO setting VALUES ('page size', '20');

@@ -8,9 +8,3 @@ INSERT INTO message VALUES ('de', 'welcome', 'Willkommen, %s!');
 INSERT INTO message VALUES ('en', 'sold out', 'We have run out of this.');
 INSERT INTO message VALUES ('de', 'sold out', 'Das ist leider aus.');
 INSERT INTO message VALUES ('en', 'fax', 'You may order by fax.');
-
--- Settings come with the release, and the shop's owner may change them.
-CREATE TABLE setting (name varchar(60) NOT NULL PRIMARY KEY, value varchar(200) NOT NULL);
-INSERT INTO setting VALUES ('banner', 'Free shipping');
-INSERT INTO setting VALUES ('currency', 'EUR');
-INSERT INTO setting VALUES ('page size', '20');
