@@ -56,6 +56,11 @@ func (m *Move) createTables(ctx context.Context) error {
 	if err := m.claim(ctx, target); err != nil {
 		return err
 	}
+	if m.sides.view != nil {
+		if err := m.mergeKept(ctx, m.sides.view); err != nil {
+			return err
+		}
+	}
 	if err := run(ctx, target, m.plan().before(target)); err != nil {
 		return err
 	}

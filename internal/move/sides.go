@@ -83,6 +83,9 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 		return db, err
 	}
 	view, err := transform.Open(ctx, db, side.Schemas, m.config.New.Rules)
+	if err == nil {
+		err = m.mergeKept(ctx, view)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
