@@ -23,6 +23,7 @@ type Scope struct {
 	Tables    []*schema.Table // at the source: those that move, with their numbers
 	Live      []*schema.Table // those of them that are moved while the application runs
 	Sequences []schema.Name   // at the source: the free sequences that move
+	Shadows   []Shadow        // those that are made on this side
 }
 
 // Right is one right that a side of a move needs.

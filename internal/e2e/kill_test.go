@@ -34,13 +34,13 @@ func killPairs(t *testing.T, n int) []killPair {
 	return append([]killPair{first}, others[:n]...)
 }
 
-// points are all failpoints: both edges of every step, and those between.
+// points are all failpoints of a move without a release: both edges of every step, and those between.
 func points() []string {
 	var list []string
 	for _, s := range procedures.DowntimeOptimized().Steps() {
 		list = append(list, string(failpoint.Begin)+":"+s.Name, string(failpoint.Done)+":"+s.Name)
 	}
-	return append(list, failpoint.Names()...)
+	return append(list, failpoint.OfEveryMove()...)
 }
 
 // TestKillSteps kills the program at every failpoint of a whole move, twice at each: every process of it dies at the first

@@ -1,8 +1,24 @@
 package failpoint
 
-// Names returns every failpoint that Hit is called with, in the order in which a move passes them. Those at the edges of
-// steps are Step's. A test holds this list against the calls in the source.
-func Names() []string {
+// Names returns every failpoint that Hit is called with. Those at the edges of steps are Step's. A test holds this list against
+// the calls in the source.
+func Names() []string { return append(OfEveryMove(), OfReleases()...) }
+
+// OfReleases returns those that only a move to a new release of the application passes, in the order in which it does.
+func OfReleases() []string {
+	return []string{
+		"shadow.lock.after",      // the repository is locked at the source
+		"shadow.fill.after",      // the shadow holds the repository, and nothing was built
+		"scripts.migrate.after",  // a part's migrations have run, and its command has not
+		"repository.copy.before", // the tables of the copies are there, and empty
+		"shadow.adopt.before",    // what stands at the target is noted
+		"shadow.adopt.after",     // the shadow is empty and still there
+		"update.admit.after",     // the update is let in
+	}
+}
+
+// OfEveryMove returns the others, in the order in which a move passes them.
+func OfEveryMove() []string {
 	return []string{
 		"ledger.prepare.after",   // the book is at the target, no epoch yet
 		"ledger.takeover.after",  // a new epoch stands, nothing was written in it

@@ -138,8 +138,33 @@ func (m *Move) lay(ctx context.Context, e *examination) error {
 		}
 		l.tables = append(l.tables, t)
 	}
+	if err := m.layRepository(ctx, l, e); err != nil {
+		return err
+	}
 	m.laid.Store(l)
 	return nil
+}
+
+// layRepository adds what belongs to a release.
+func (m *Move) layRepository(ctx context.Context, l *layout, e *examination) (err error) {
+	if m.config.New == nil {
+		return nil
+	}
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return err
+	}
+	p, _ := m.plannedOf(source, target, e, e.ofRepository)
+	l.lent = &blueprint{Plan: p, source: p.Source(e.Schema)}
+	for _, s := range plan.Order(l.lent.source.Tables) {
+		t, err := m.newTable(ctx, p.Pair(s.Name), e.classOf(s.Name), FullDowntime)
+		if err != nil {
+			return err
+		}
+		l.repository = append(l.repository, t)
+	}
+	l.copied, err = m.layCopies(ctx)
+	return err
 }
 
 // heavy is the length in bytes from which a value makes its table one that is read with care.
@@ -214,10 +239,10 @@ func (b *blueprint) targetSchemas() []string {
 }
 
 // acceptFindings refuses a move that something forbids. What an earlier process found is looked at again, as it may have been
-// mended since.
+// mended since, and a release may be another one.
 func (m *Move) acceptFindings(ctx context.Context) error {
 	found, err := m.findings(ctx)
-	if err == nil && check.Forbids(found) && !m.looked.Load() {
+	if err == nil && (check.Forbids(found) || m.config.New != nil) && !m.looked.Load() {
 		for _, look := range []func(context.Context) error{m.checkSource, m.checkTarget, m.inspectSource, m.classifyTables, m.translateTables} {
 			if err := look(ctx); err != nil {
 				return err
@@ -231,7 +256,7 @@ func (m *Move) acceptFindings(ctx context.Context) error {
 	if check.Forbids(found) {
 		return fmt.Errorf("the move is forbidden until this is mended:\n%s", check.Text(found))
 	}
-	return nil
+	return m.keepRelease(ctx)
 }
 
 // tellFindings shows what was found.

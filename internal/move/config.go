@@ -29,6 +29,8 @@ type Config struct {
 	Verify      Verify      `yaml:"verify"`
 	Wait        Wait        `yaml:"wait"`
 	Release     string      `yaml:"release"` // the folder of the application's new release; empty: only the database changes
+	Shadow      Shadow      `yaml:"shadow"`
+	Update      Update      `yaml:"update"`
 	Records     Records     `yaml:"records"`
 
 	File   string           `yaml:"-"` // the configuration's own path, as it was given
@@ -149,16 +151,8 @@ func (r *reading) complete(c *Config, environment func(string) (string, bool)) e
 		name string
 		side *Side
 	}{{"source", &c.Source}, {"target", &c.Target}} {
-		if r.mode&0o077 != 0 && reveals(s.side.URL.Reveal()) {
-			return r.Wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", s.name, "url")
-		}
-		full, missing := expand(s.side.URL.Reveal(), environment)
-		if missing != "" {
-			return r.Wrong(unset(missing), s.name, "url")
-		}
-		s.side.URL = NewSecret(full)
-		if s.side.PasswordFile, missing = expand(s.side.PasswordFile, environment); missing != "" {
-			return r.Wrong(unset(missing), s.name, "password-file")
+		if err := r.address(s.name, &s.side.URL, &s.side.PasswordFile, environment); err != nil {
+			return err
 		}
 	}
 	list, missing := expand(c.Tables.List, environment)
@@ -172,6 +166,22 @@ func (r *reading) complete(c *Config, environment func(string) (string, bool)) e
 	return r.list(c)
 }
 
+// address fills the variables of a URL and of the file with its password in.
+func (r *reading) address(of string, at *Secret, file *string, environment func(string) (string, bool)) error {
+	if r.mode&0o077 != 0 && reveals(at.Reveal()) {
+		return r.Wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", of, "url")
+	}
+	full, missing := expand(at.Reveal(), environment)
+	if missing != "" {
+		return r.Wrong(unset(missing), of, "url")
+	}
+	*at = NewSecret(full)
+	if *file, missing = expand(*file, environment); missing != "" {
+		return r.Wrong(unset(missing), of, "password-file")
+	}
+	return nil
+}
+
 // release reads the new release.
 func (r *reading) release(c *Config, environment func(string) (string, bool)) (err error) {
 	folder, missing := expand(c.Release, environment)
@@ -179,9 +189,11 @@ func (r *reading) release(c *Config, environment func(string) (string, bool)) (e
 		return r.Wrong(unset(missing), "release")
 	}
 	if folder != "" {
-		c.New, err = release.Load(under(c.Dir, folder))
+		if c.New, err = release.Load(under(c.Dir, folder)); err != nil {
+			return err
+		}
 	}
-	return err
+	return r.shadow(c, environment)
 }
 
 func unset(name string) string {
@@ -289,6 +301,9 @@ func (r *reading) validate(c *Config, schemes []string) error {
 		return r.Wrong("sessions are 1 to 1000", "sessions", "source")
 	case c.Sessions.Target < 1 || c.Sessions.Target > 1000:
 		return r.Wrong("sessions are 1 to 1000", "sessions", "target")
+	}
+	if err := r.places(c, schemes); err != nil {
+		return err
 	}
 	for i, pattern := range c.Tables.Skip {
 		if _, err := filepath.Match(pattern, ""); err != nil {

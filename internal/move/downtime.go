@@ -53,7 +53,7 @@ func (m *Move) shutSource(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("gate.shut.before")
-	tables := sources(m.tables())
+	tables := m.shut()
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Gate.Shut(ctx, tables, m.wait())
 	}); err != nil {
@@ -68,7 +68,7 @@ func (m *Move) shutSource(ctx context.Context) error {
 
 func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Gate.Prove(ctx, sources(m.tables()), m.wait())
+		return struct{}{}, source.Gate.Prove(ctx, m.shut(), m.wait())
 	}); err != nil {
 		return m.blame(ctx, source, fmt.Errorf("prove that nobody can write to the source: %w", err))
 	}
@@ -94,7 +94,7 @@ func (m *Move) reopenSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return source.Gate.Reopen(ctx, sources(m.tables()))
+	return source.Gate.Reopen(ctx, m.reopened())
 }
 
 // drain returns when every change is at the target: the records and the repair lists are empty, no table was altered, the
@@ -258,7 +258,7 @@ func (m *Move) tellOpen(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(bad) == 0 {
-		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.tables())), nil
+		return fmt.Sprintf("All %d tables are equal on both sides.", len(m.everything())), nil
 	}
 	return "These tables are not proven equal: " + plain.Line(strings.Join(bad, "; ")) +
 		". Where rows differ, whimbrel verify --repair mends them. The target opens only with an answer that begins with \"" + openAnyway + "\" and gives the reason, which is kept.", nil
@@ -286,7 +286,7 @@ func (m *Move) unproven(ctx context.Context) ([]string, error) {
 		return nil, errors.New("the tables of the move are not known, so nothing can be said to be proven")
 	}
 	var bad []string
-	for _, t := range of(m.tables(), Uptime, Downtime) {
+	for _, t := range m.everything() {
 		var p proof
 		if _, err := m.state.Document(ctx, downtimeProof(t), &p); err != nil {
 			return nil, err

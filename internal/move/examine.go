@@ -65,6 +65,11 @@ func (e *examination) moves(name schema.Name) bool {
 	return c == plan.Uptime || c == plan.Downtime
 }
 
+// ofRepository reports whether a table belongs to the release.
+func (e *examination) ofRepository(name schema.Name) bool {
+	return e.classOf(name).Class == plan.Repository
+}
+
 // settings finds what a side's server forbids or endangers.
 func (m *Move) settings(ctx context.Context, side driver.Side) ([]check.Finding, error) {
 	db, err := m.side(ctx, side)
@@ -96,20 +101,18 @@ func (m *Move) inspect(ctx context.Context, e *examination, looking looking) ([]
 
 // classify gives every table its class. Only tables that are named as uptime tables are asked for gaps.
 func (m *Move) classify(ctx context.Context, e *examination, standard standardness) ([]check.Finding, error) {
-	w := plan.Wishes{Skip: m.config.Tables.Skip, Standard: bool(standard)}
-	for _, l := range m.config.Listed {
-		w.Uptime = append(w.Uptime, plan.Entry{Name: l.Name, File: l.Place})
-	}
+	w, found := m.wishes(e.Schema.Tables, standard)
 	choices, err := plan.Classify(e.Schema.Tables, w, nil)
 	if err != nil {
 		return nil, err
 	}
-	var found []check.Finding
 	if live := plan.Of(choices, plan.Uptime); len(live) > 0 {
-		if found, err = m.gaps(ctx, e, live); err != nil {
+		gaps, err := m.gaps(ctx, e, live)
+		if err != nil {
 			return nil, err
 		}
-		if choices, err = plan.Classify(e.Schema.Tables, w, check.NotLive(found)); err != nil {
+		found = append(found, gaps...)
+		if choices, err = plan.Classify(e.Schema.Tables, w, check.NotLive(gaps)); err != nil {
 			return nil, err
 		}
 	}
@@ -186,13 +189,53 @@ func (m *Move) translate(ctx context.Context, e *examination) (*translate.Plan, 
 			})
 		}
 	}
+	released, err := m.translateRepository(ctx, e, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	found = append(found, released...)
 	rights, err := m.rights(ctx, e, p)
 	return p, append(found, rights...), err
 }
 
+// translateRepository finds what the release's own tables would lose on their way to a shadow at the target, and what forbids the release.
+func (m *Move) translateRepository(ctx context.Context, e *examination, there map[schema.Name]*schema.Table) ([]check.Finding, error) {
+	found, err := m.weigh(ctx, e)
+	if err != nil || m.config.New == nil || m.config.Shadow.At != driver.Target {
+		return found, err
+	}
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ours bool
+	if _, err := m.state.Document(ctx, repositoryIsOurs, &ours); err != nil {
+		return nil, err
+	}
+	p, lost := m.plannedOf(source, target, e, e.ofRepository)
+	for _, f := range lost {
+		if e.ofRepository(f.Table) {
+			found = append(found, f)
+		}
+	}
+	for _, q := range p.Pairs {
+		if !ours && there[q.Target.Name] != nil {
+			found = append(found, check.Finding{
+				Rule: "target-table", Level: driver.Forbidden, Table: q.Target.Name,
+				Message: "is at the target already", Do: "Drop or rename it at the target, or move to another schema or database.",
+			})
+		}
+	}
+	return found, nil
+}
+
 func (m *Move) planned(source, target *driver.Database, e *examination) (*translate.Plan, []check.Finding) {
+	return m.plannedOf(source, target, e, e.moves)
+}
+
+func (m *Move) plannedOf(source, target *driver.Database, e *examination, moved func(schema.Name) bool) (*translate.Plan, []check.Finding) {
 	o := m.translating()
-	o.Moved, o.Facts = e.moves, e.facts()
+	o.Moved, o.Facts = moved, e.facts()
 	return translate.Translate(e.Schema, source.Info, target.Info, source.Dialect, target.Dialect, o)
 }
 

@@ -23,7 +23,7 @@ func (m *Move) openTarget(ctx context.Context) error {
 	if err != nil || target.Guard == nil {
 		return err
 	}
-	for some := range slices.Chunk(m.tables(), crowd) {
+	for some := range slices.Chunk(m.everything(), crowd) {
 		if err := m.stillOurs(ctx); err != nil {
 			return err
 		}
@@ -38,19 +38,22 @@ func (m *Move) openTarget(ctx context.Context) error {
 // openTables lets everybody write to tables of the target. Again: does nothing.
 func (m *Move) openTables(ctx context.Context, target *driver.Database, tables []*table) error {
 	return together(target, tables, func(many driver.Many) error { return many.OpenAll(ctx, targets(tables)) }, func(t *table) error {
-		if err := target.Guard.Open(ctx, t.target); err != nil {
+		if err := target.Guard.Open(ctx, t.target); err != nil && target.Dialect.Classify(err) != driver.Missing { // a release may have dropped it
 			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
 		}
 		return nil
 	})
 }
 
-// startApplication runs the operator's start command.
+// startApplication runs the operator's start command, and what the release has for it.
 func (m *Move) startApplication(ctx context.Context) error {
 	if err := m.stillOurs(ctx); err != nil {
 		return err
 	}
-	return command(ctx, m.config.Dir, m.config.Application.Start, nil)
+	if err := command(ctx, m.config.Dir, m.config.Application.Start, nil); err != nil {
+		return err
+	}
+	return m.startRelease(ctx)
 }
 
 // proveConstraints makes the target check foreign keys and checks over the rows that were moved. Again: checks again.
@@ -71,6 +74,12 @@ func (m *Move) clearAway(ctx context.Context) error {
 		return err
 	}
 	if err := m.removeCapture(ctx); err != nil {
+		return err
+	}
+	if err := m.unlockRepository(ctx); err != nil {
+		return err
+	}
+	if err := m.forgetVersions(ctx, "update", "after"); err != nil {
 		return err
 	}
 	return m.release(ctx)

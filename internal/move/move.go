@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -38,10 +39,16 @@ type Move struct {
 	looked atomic.Bool            // this process has looked at the source: what it found is fresh
 }
 
-// layout is what translate lays out: the plan of the target and the tables of the move, in the order they are loaded.
+// layout is what translate lays out: the plan of the target and the tables of the move, in the order they are loaded. Of a release
+// it has the source's tables that belong to it, with the plan by which they are lent to a shadow at the target, and what was copied
+// from a shadow at the source.
 type layout struct {
 	plan   *blueprint // nil before translate
 	tables []*table
+
+	repository []*table
+	lent       *blueprint
+	copied     []*table
 }
 
 // plan is the plan of the target, nil before translate.
@@ -63,7 +70,12 @@ func Open(ctx context.Context, s Setup) (*Move, error) {
 		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1), rereading: make(chan struct{}, 1),
 	}
 	m.laid.Store(&layout{})
-	engine, err := procedure.New(ctx, Procedures(), m.actions(), s.State, m.tell)
+	stories, actions := Procedures(), m.actions()
+	if s.Config.New != nil {
+		stories = ToRelease()
+		maps.Copy(actions, m.releaseActions())
+	}
+	engine, err := procedure.New(ctx, stories, actions, s.State, m.tell)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +129,18 @@ func (m *Move) actions() procedure.Actions {
 		"prove-constraints": {Do: m.patiently(m.proveConstraints)},
 		"remove-capture":    {Do: m.patiently(m.clearAway)},
 		"report":            {Do: m.writeReport},
+	}
+}
+
+// releaseActions are those of the steps that only a move to a new release has.
+func (m *Move) releaseActions() procedure.Actions {
+	return procedure.Actions{
+		"build-shadow":       {Do: m.patiently(m.buildShadow), Undo: m.unbuild},
+		"copy-repository":    {Do: m.patiently(m.copyRepository), Undo: m.dropCopies},
+		"check-repository":   {Do: m.patiently(m.checkRepository), Tell: m.tellDrift, Judge: m.judgeDrift, Heed: m.rebuildShadow},
+		"switch-release":     {Do: m.patiently(m.switchRelease), Undo: m.unswitch},
+		"update-application": {Do: m.patiently(m.updateApplication), Undo: m.undoUpdate},
+		"run-after":          {Do: m.patiently(m.runAfter)},
 	}
 }
 
@@ -257,7 +281,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 
 // Verify compares every table in full as both sides are now. See Prover.
 func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
-	if err := errors.Join(m.sameRelease(ctx), m.known(ctx)); err != nil {
+	if err := errors.Join(m.sameRelease(ctx), m.known(ctx), m.changed()); err != nil {
 		return nil, err
 	}
 	if err := m.proveAll(ctx, m.proveFully); err != nil {

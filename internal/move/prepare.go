@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -78,19 +77,8 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if _, err := m.state.Document(ctx, tablesAreOurs, &ours); err != nil || ours {
 		return err
 	}
-	there, err := target.Inspector.Inspect(ctx, m.plan().targetSchemas())
-	if err != nil {
-		return fmt.Errorf("look for tables at the target: %w", err)
-	}
-	var taken []string
-	names := byName(there)
-	for _, t := range m.tables() {
-		if names[t.target.Name] != nil {
-			taken = append(taken, t.target.Name.String())
-		}
-	}
-	if len(taken) > 0 {
-		return fmt.Errorf("the target has tables of these names already: %s; drop or rename them, or name another schema", strings.Join(taken, ", "))
+	if err := m.vacant(ctx, target, targets(m.tables())); err != nil {
+		return err
 	}
 	return m.state.SetDocuments(ctx, map[string]any{tablesAreOurs: true, releaseKey: m.config.New.Digest()})
 }
@@ -110,7 +98,11 @@ func (m *Move) dropTables(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := run(ctx, target, m.plan().after(target)); err != nil {
+	if m.config.New.Shadowed() { // what was built may need the types too
+		if err := m.state.SetDocument(ctx, typesAreOurs, true); err != nil {
+			return err
+		}
+	} else if err := run(ctx, target, m.plan().after(target)); err != nil {
 		return err
 	}
 	return m.state.DeleteDocument(ctx, tablesAreOurs)
@@ -220,8 +212,13 @@ func (m *Move) removeCapture(ctx context.Context) error {
 	if source.Capturer == nil {
 		return nil
 	}
+	return m.uncapture(ctx, source, of(m.tables(), Uptime))
+}
+
+// uncapture takes triggers and records of tables away. Again: does nothing.
+func (m *Move) uncapture(ctx context.Context, source *driver.Database, tables []*table) error {
 	var errs []error
-	for _, t := range of(m.tables(), Uptime) {
+	for _, t := range tables {
 		_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 			return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
 		})

@@ -28,10 +28,7 @@ func (m *Move) Grants(ctx context.Context, account string) ([]Grants, error) {
 		return nil, fmt.Errorf("inspect the source: %w", err)
 	}
 	plan.Number(e.Schema.Tables)
-	w := plan.Wishes{Skip: m.config.Tables.Skip, Standard: m.procedure() == Standard().Name}
-	for _, l := range m.config.Listed {
-		w.Uptime = append(w.Uptime, plan.Entry{Name: l.Name, File: l.Place})
-	}
+	w, _ := m.wishes(e.Schema.Tables, m.procedure() == Standard().Name)
 	choices, err := plan.Classify(e.Schema.Tables, w, nil)
 	if err != nil {
 		return nil, err
@@ -64,6 +61,9 @@ func (m *Move) Grants(ctx context.Context, account string) ([]Grants, error) {
 // scope is what a side of the move touches.
 func (m *Move) scope(side driver.Side, e *examination, p *translate.Plan) driver.Scope {
 	var s driver.Scope
+	if m.config.New.Shadowed() && side == m.config.Shadow.At {
+		s.Shadows = m.madeShadows()
+	}
 	if side == driver.Target {
 		s.Schemas = append(s.Schemas, p.Schemas...)
 		for _, q := range p.Pairs {
@@ -72,12 +72,13 @@ func (m *Move) scope(side driver.Side, e *examination, p *translate.Plan) driver
 		return s
 	}
 	for _, t := range e.Schema.Tables {
-		if !e.moves(t.Name) {
+		locked := e.ofRepository(t.Name)
+		if !e.moves(t.Name) && !locked {
 			continue
 		}
 		s.Schemas = appendNew(s.Schemas, t.Name.Schema)
 		s.Tables = append(s.Tables, t)
-		if e.classOf(t.Name).Class == plan.Uptime {
+		if e.classOf(t.Name).Class == plan.Uptime || locked && m.config.Shadow.Lock == Watch {
 			s.Live = append(s.Live, t)
 		}
 	}
@@ -85,6 +86,19 @@ func (m *Move) scope(side driver.Side, e *examination, p *translate.Plan) driver
 		s.Sequences = append(s.Sequences, q.Name)
 	}
 	return s
+}
+
+// madeShadows are the shadows of this move.
+func (m *Move) madeShadows() []driver.Shadow {
+	u, err := m.config.builder()
+	if err != nil {
+		return nil // it is said where the shadow is needed
+	}
+	place, err := m.config.place()
+	if err != nil {
+		return nil
+	}
+	return []driver.Shadow{{Place: place, Account: account(u)}}
 }
 
 // rights finds what the accounts of both sides lack, and what they have that no move needs.

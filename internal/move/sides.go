@@ -106,6 +106,11 @@ func (m *Move) sameRelease(ctx context.Context) error {
 	return err
 }
 
+// keepRelease notes the release that the findings were accepted for.
+func (m *Move) keepRelease(ctx context.Context) error {
+	return m.state.SetDocument(ctx, releaseKey, m.config.New.Digest())
+}
+
 // translating are the options of every translation of this move. The source must be open.
 func (m *Move) translating() translate.Options {
 	o := translate.Options{Schema: m.config.Target.Schema}

@@ -2,17 +2,29 @@ package move
 
 import "github.com/whimbrel/whimbrel/internal/procedure"
 
-// Procedures returns every procedure that a configuration may name, the usual one first.
+// Procedures returns every procedure that a configuration may name, the usual one first, for a move that changes the database alone.
 func Procedures() []procedure.Story {
 	return []procedure.Story{DowntimeOptimized(), Standard()}
 }
 
+// ToRelease returns the same procedures for a move that carries the application to a new release: they have ofRelease's steps too.
+// Such a step does nothing where the release has nothing for it.
+func ToRelease() []procedure.Story {
+	return []procedure.Story{whole(), standard(whole())}
+}
+
+// ofRelease are the steps that a move without a release has not got: its journal says nothing of them.
+var ofRelease = []string{"build-shadow", "copy-repository", "check-repository", "switch-release", "update-application", "run-after"}
+
 // DowntimeOptimized moves the uptime tables while the application runs, follows their changes, and leaves for the
 // downtime only what is left: the last changes, the other tables, the proof and the switch.
-//
-// The steps of a new release of the application (build-shadow, copy-repository, switch-release, update-application)
-// are not in these stories yet: a move without a release has none of them.
-func DowntimeOptimized() procedure.Story {
+func DowntimeOptimized() procedure.Story { return whole().Without(ofRelease...) }
+
+// Standard moves every table in the downtime: nothing is captured, so nothing has to be replayed.
+func Standard() procedure.Story { return standard(DowntimeOptimized()) }
+
+// whole is the story with every step that there is.
+func whole() procedure.Story {
 	return procedure.Story{
 		Name:   "downtime-optimized",
 		Does:   "The uptime tables are copied and followed while the application runs; the downtime holds only what is left.",
@@ -20,12 +32,14 @@ func DowntimeOptimized() procedure.Story {
 	}
 }
 
-// Standard moves every table in the downtime: nothing is captured, so nothing has to be replayed.
-func Standard() procedure.Story {
-	s := DowntimeOptimized().Without("install-capture", "load-uptime", "build-indexes", "replay", "verify-uptime", "drain")
+func standard(of procedure.Story) procedure.Story {
+	s := of.Without("install-capture", "load-uptime", "build-indexes", "replay", "verify-uptime", "drain")
 	s.Name, s.Does = "standard", "Every table is copied in the downtime; the source is touched by nothing but the gate."
 	return s
 }
+
+// rebuild is the answer that has the shadow built again.
+const rebuild = "rebuild"
 
 var checkPhase = procedure.Phase{
 	Name: "check", Does: "Nothing is changed on either side.",
@@ -66,8 +80,16 @@ var preparePhase = procedure.Phase{
 			Does: "Nobody but this move can write to the tables of the move at the target.",
 		},
 		{
+			Name: "build-shadow",
+			Does: "The release's own tables are built beside the running system, by its own scripts, and are locked at the source until the switch.",
+		},
+		{
 			Name: "create-tables",
 			Does: "Every table of the move is there at the target, empty, with its columns, and so is the ledger of what has been loaded.",
+		},
+		{
+			Name: "copy-repository",
+			Does: "What was built in a shadow at the source is at the target, and equal there.",
 		},
 		{
 			Name: "install-capture",
@@ -119,6 +141,11 @@ var downtimePhase = procedure.Phase{
 			Does: "The last noted changes are at the target, and the records at the source are empty.",
 		},
 		{
+			Name: "check-repository",
+			Does: "The release's own tables are at the source as they were when the shadow was built from them, or it has been built again.",
+			Asks: "Rows that the shadow was built from have changed. Build it again, now, from the rows as they are?", Takes: rebuild,
+		},
+		{
 			Name: "load-rest",
 			Does: "Every downtime table is at the target with its keys and indexes.",
 		},
@@ -135,6 +162,14 @@ var downtimePhase = procedure.Phase{
 			Does: "Every table has its verdict, by the level that was chosen for it.",
 		},
 		{
+			Name: "switch-release",
+			Does: "What was built is no shadow any more: it stands at the target beside the tables that were moved.",
+		},
+		{
+			Name: "update-application",
+			Does: "The release has changed the shut target as it needs it, and its probes hold on both sides.",
+		},
+		{
 			Name: "confirm-open", Way: procedure.NoReturn,
 			Does: "Every table's verdict is equal, or the operator has given a reason that is kept; from here there is no way back.",
 			Asks: "Open the target? This is the point of no return.",
@@ -145,7 +180,7 @@ var downtimePhase = procedure.Phase{
 		},
 		{
 			Name: "start-application",
-			Does: "The operator's start command has ended without an error: the application runs on the target.",
+			Does: "The operator's start command and the release's switch have ended without an error: the application runs on the target and answers.",
 		},
 	},
 }
@@ -153,6 +188,10 @@ var downtimePhase = procedure.Phase{
 var finishPhase = procedure.Phase{
 	Name: "finish", Does: "Uptime again: what the move needed is cleared away.",
 	Steps: []procedure.Step{
+		{
+			Name: "run-after",
+			Does: "What the release leaves for after the opening has run.",
+		},
 		{
 			Name: "prove-constraints",
 			Does: "Foreign keys and checks are proven by the target itself for the rows that were moved.",

@@ -15,16 +15,16 @@ var updateStory = flag.Bool("update-story", false, "write docs/procedure.md from
 
 const storyPage = "../../docs/procedure.md"
 
-// design is the order of the steps as the design has it, without those of a release.
+// design is the order of the steps as the design has it.
 const design = `check-source check-target inspect classify translate accept-findings
-shut-target create-tables install-capture
+shut-target build-shadow create-tables copy-repository install-capture
 load-uptime build-indexes replay verify-uptime
-confirm-downtime stop-application shut-source drain load-rest set-sequences add-constraints verify-downtime confirm-open open-target start-application
-prove-constraints remove-capture report`
+confirm-downtime stop-application shut-source drain check-repository load-rest set-sequences add-constraints verify-downtime switch-release update-application confirm-open open-target start-application
+run-after prove-constraints remove-capture report`
 
 func TestTheStoryHasTheDesignsOrder(t *testing.T) {
 	for i, line := range strings.Split(design, "\n") {
-		phase := DowntimeOptimized().Phases[i]
+		phase := ToRelease()[0].Phases[i]
 		var names []string
 		for _, s := range phase.Steps {
 			names = append(names, s.Name)
@@ -35,8 +35,18 @@ func TestTheStoryHasTheDesignsOrder(t *testing.T) {
 	}
 }
 
+// TestAMoveWithoutAReleaseHasNoneOfItsSteps, and all the others.
+func TestAMoveWithoutAReleaseHasNoneOfItsSteps(t *testing.T) {
+	for i, s := range Procedures() {
+		short := ToRelease()[i].Without(ofRelease...)
+		if !slices.Equal(s.Steps(), short.Steps()) || len(s.Steps()) != len(ToRelease()[i].Steps())-len(ofRelease) {
+			t.Errorf("%s: %v", s.Name, s.Steps())
+		}
+	}
+}
+
 func TestEveryProcedureCanBeRunAndReads(t *testing.T) {
-	for _, s := range Procedures() {
+	for _, s := range ToRelease() {
 		if err := s.Valid(); err != nil {
 			t.Error(err)
 		}
@@ -58,9 +68,9 @@ func sentence(s string) bool {
 }
 
 func TestTheProceduresAgreeOnTheirSteps(t *testing.T) {
-	whole := DowntimeOptimized().Steps()
+	whole := ToRelease()[0].Steps()
 	last := -1
-	for _, s := range Standard().Steps() {
+	for _, s := range ToRelease()[1].Steps() {
 		i := slices.Index(whole, s)
 		if i <= last {
 			t.Errorf("%s stands elsewhere, or says something else, in the other procedure", s.Name)
@@ -70,7 +80,7 @@ func TestTheProceduresAgreeOnTheirSteps(t *testing.T) {
 }
 
 func TestThereIsOneWayBackUntilTheTargetOpens(t *testing.T) {
-	for _, s := range Procedures() {
+	for _, s := range ToRelease() {
 		steps := s.Steps()
 		gate := slices.IndexFunc(steps, func(x procedure.Step) bool { return x.Way == procedure.NoReturn })
 		open := slices.IndexFunc(steps, func(x procedure.Step) bool { return x.Name == "open-target" })
@@ -110,14 +120,18 @@ func TestTheStoryIsDocumented(t *testing.T) {
 func page() string {
 	var b strings.Builder
 	b.WriteString("# The procedure, step by step\n\nWritten from `internal/move/story.go`. Each step says what is true when it is done.\n" +
-		"Every step but those behind the point of no return can be taken back, and one that failed can be repeated.\n")
-	for _, s := range Procedures() {
+		"Every step but those behind the point of no return can be taken back, and one that failed can be repeated.\n" +
+		"The steps marked *release* belong to a move to a new release of the application ([release.md](release.md)); without one a move has none of them.\n")
+	for _, s := range ToRelease() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| phase | step | afterwards |\n|---|---|---|\n", s.Name, s.Does)
 		for _, p := range s.Phases {
 			for i, x := range p.Steps {
 				name, notes := "", []string{x.Does}
 				if i == 0 {
 					name = "**" + p.Name + "**: " + p.Does
+				}
+				if slices.Contains(ofRelease, x.Name) {
+					notes = append([]string{"*release:*"}, notes...)
 				}
 				if p.Order == procedure.Together {
 					notes = append(notes, "(Beside the other steps of the phase.)")
@@ -127,6 +141,9 @@ func page() string {
 				}
 				if x.Asks != "" {
 					notes = append(notes, "*Asks: "+x.Asks+"*")
+				}
+				if x.Takes != "" {
+					notes = append(notes, "(Asks only where there is something to ask; the answer is "+x.Takes+".)")
 				}
 				if x.Turn == procedure.Offers {
 					notes = append(notes, "(May be answered with the name of the other procedure.)")

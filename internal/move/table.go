@@ -30,6 +30,8 @@ type table struct {
 	longest        int64  // bytes of the longest value that was found; 0 when none was looked for
 	pace           load.Pace
 
+	origin *driver.Database // what it is read from, where that is not the source
+
 	noting atomic.Bool // replay puts the keys it applies on the changed list
 }
 
@@ -39,6 +41,9 @@ type shapes struct{ source, target schema.Shape }
 // ends returns the two ends of the table's load and replay.
 func (m *Move) ends(ctx context.Context, t *table) (from, to load.End, err error) {
 	source, target, err := m.both(ctx)
+	if t.origin != nil {
+		source = t.origin
+	}
 	return load.End{Database: source, Table: t.source, Shape: t.loaded.source},
 		load.End{Database: target, Table: t.target, Shape: t.loaded.target}, err
 }
@@ -48,6 +53,9 @@ func (m *Move) pair(ctx context.Context, t *table) (verify.Pair, error) {
 	source, target, err := m.both(ctx)
 	if err != nil {
 		return verify.Pair{}, err
+	}
+	if t.origin != nil {
+		source = t.origin
 	}
 	seed, err := m.seed(ctx)
 	return verify.Pair{

@@ -68,17 +68,24 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 				r.Error = p.err.Error()
 			}
 		}
-		var kept proof
-		found, err := m.state.Document(ctx, fmt.Sprintf("proof/%d", s.Number), &kept)
-		if err != nil {
+		if err := m.proven(ctx, s.Number, &r); err != nil {
 			return nil, err
-		}
-		if found {
-			r.VerifyLevel, r.Verdict, r.Keys, r.MoreKeys = kept.Level, kept.Verdict, kept.Keys, kept.More
-			r.SourceSum, r.TargetSum, r.VerifySecond = kept.SourceSum, kept.TargetSum, kept.Seconds
-			r.Rows, r.Mended, r.Why, r.Certificate = int64(kept.Rows), kept.Mended, kept.Why, kept.Certificate
 		}
 		reports = append(reports, r)
 	}
-	return reports, nil
+	copies, err := m.copyReports(ctx, counts)
+	return append(reports, copies...), err
+}
+
+// proven adds what the proof of a table says.
+func (m *Move) proven(ctx context.Context, number int, r *TableReport) error {
+	var kept proof
+	found, err := m.state.Document(ctx, fmt.Sprintf("proof/%d", number), &kept)
+	if err != nil || !found {
+		return err
+	}
+	r.VerifyLevel, r.Verdict, r.Keys, r.MoreKeys = kept.Level, kept.Verdict, kept.Keys, kept.More
+	r.SourceSum, r.TargetSum, r.VerifySecond = kept.SourceSum, kept.TargetSum, kept.Seconds
+	r.Rows, r.Mended, r.Why, r.Certificate = int64(kept.Rows), kept.Mended, kept.Why, kept.Certificate
+	return nil
 }

@@ -81,7 +81,9 @@ func (a *attempt) ask(ctx context.Context, step Step) error {
 		if err := guard(func() (err error) {
 			told, err = tell(ctx)
 			return err
-		}); err != nil {
+		}); errors.Is(err, Nothing) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}

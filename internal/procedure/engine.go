@@ -137,9 +137,10 @@ func (e *Engine) Answer(ctx context.Context, step, answer string) error {
 
 // Answers returns the words that a step's question takes, beside what its Judge may take.
 func (e *Engine) Answers(step string) []string {
-	words := []string{Yes}
 	p := e.Position()
-	if s, ok := p.At(step); ok && s.Step.Turn == Offers {
+	s, ok := p.At(step)
+	words := []string{s.Step.word()}
+	if ok && s.Step.Turn == Offers {
 		for _, other := range e.stories {
 			if other.Name != p.Procedure {
 				words = append(words, other.Name)
@@ -165,7 +166,7 @@ func (e *Engine) judge(ctx context.Context, step Step, answer string) error {
 	switch {
 	case judge != nil:
 		return guard(func() error { return judge(ctx, answer) })
-	case answer != Yes:
+	case answer != step.word():
 		return fmt.Errorf("%s takes one of these answers: %s", step.Name, strings.Join(e.Answers(step.Name), ", "))
 	}
 	return nil

@@ -147,8 +147,12 @@ func (a *attempt) step(ctx context.Context, step Step) error {
 		return context.Cause(ctx)
 	}
 	if at, _ := a.engine.Position().At(step.Name); at.Answer != "" {
-		a.over(step)
-		return a.done(step)
+		if at.State == Broken { // what the answer asks for failed
+			if err := a.note(Started, step.Name, ""); err != nil {
+				return err
+			}
+		}
+		return a.heed(ctx, step, at.Answer)
 	}
 	if err := a.note(Started, step.Name, ""); err != nil {
 		return err
@@ -165,6 +169,17 @@ func (a *attempt) begun(ctx context.Context, step Step) error {
 	}
 	if err != nil {
 		return a.fail(ctx, step, err)
+	}
+	at, _ := a.engine.Position().At(step.Name)
+	return a.heed(ctx, step, at.Answer)
+}
+
+// heed does what the answer asks for, if one was given, and ends the step.
+func (a *attempt) heed(ctx context.Context, step Step, answer string) error {
+	if heed := a.engine.actions[step.Name].Heed; heed != nil && answer != "" {
+		if err := guard(func() error { return heed(ctx, answer) }); err != nil {
+			return a.fail(ctx, step, err)
+		}
 	}
 	a.over(step)
 	return a.done(step)

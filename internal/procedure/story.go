@@ -47,6 +47,7 @@ type Step struct {
 	Name  string
 	Does  string // one sentence: what is true afterwards
 	Asks  string // the question that must be answered for the step to be done; empty for none
+	Takes string // the word that its question takes instead of Yes; empty: Yes
 	Until string // a step in the background: it is under way until the step of this name is done
 	Turn  Turn
 	Way   Way
@@ -83,12 +84,14 @@ type Action struct {
 	// Ready returns when a step in the background has come so far that the story may go on beside it. It is called while Do
 	// runs, until it has returned nil once.
 	Ready func(ctx context.Context) error
-	// Tell returns what somebody should know before they answer the step's question. It is called after Do. An error is
-	// a failure of the step: the question is not asked.
+	// Tell returns what somebody should know before they answer the step's question. It is called after Do. Nothing as the error
+	// says that there is nothing to ask this time: the step is done. Another error is a failure of the step: the question is not asked.
 	Tell func(ctx context.Context) (string, error)
 	// Judge refuses an answer with an error that says which answers there are; the question then stays. Without Judge the
-	// only answer is Yes.
+	// only answer is what the step Takes.
 	Judge func(ctx context.Context, answer string) error
+	// Heed does what the answer to the step's question asks for, before the step is done. Repeating the step asks anew.
+	Heed func(ctx context.Context, answer string) error
 }
 
 // Actions are the actions of the steps by name.
@@ -97,8 +100,19 @@ type Actions map[string]Action
 // Yes is the answer "go on".
 const Yes = "yes"
 
+// Nothing says that a step which may ask has nothing to ask.
+var Nothing = errors.New("there is nothing to ask")
+
 // Over is the cause that ends the context of a step in the background when the step it runs until is done.
 var Over = errors.New("the step that it ran until is done")
+
+// word is what the step's question takes.
+func (s Step) word() string {
+	if s.Takes != "" {
+		return s.Takes
+	}
+	return Yes
+}
 
 // Steps returns the steps of all phases in order.
 func (s Story) Steps() []Step {

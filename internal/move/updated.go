@@ -1,0 +1,208 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/release"
+)
+
+// relicsKey is the document with what stood in the target's schemas before a step of the release.
+func relicsKey(step string) string { return "relics/" + step }
+
+// keepRelics notes what stands in the target's schemas, so that what a step of the release makes there can be told from it. Again: what
+// was noted first holds.
+func (m *Move) keepRelics(ctx context.Context, step string) error {
+	stood := map[string][]string{}
+	if there, err := m.state.Document(ctx, relicsKey(step), &stood); err != nil || there {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	for _, home := range m.homes() {
+		list, err := target.Relics.List(ctx, home)
+		if err != nil {
+			return fmt.Errorf("note what stands at the target: %w", err)
+		}
+		stood[home] = list
+	}
+	return m.state.SetDocument(ctx, relicsKey(step), stood)
+}
+
+// removeRelics takes away what has come since. Again: does nothing.
+func (m *Move) removeRelics(ctx context.Context, step string) error {
+	stood := map[string][]string{}
+	there, err := m.state.Document(ctx, relicsKey(step), &stood)
+	if err != nil || !there {
+		return err
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	for home, list := range stood {
+		if err := target.Relics.Remove(ctx, home, list); err != nil {
+			return fmt.Errorf("take away what the release has made at the target: %w", err)
+		}
+	}
+	return m.state.DeleteDocument(ctx, relicsKey(step))
+}
+
+// switchRelease makes the shadow at the target the real thing, and takes one at the source away. Again: what is left.
+func (m *Move) switchRelease(ctx context.Context) error {
+	if !m.config.New.Shadowed() {
+		return nil
+	}
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
+	s, err := m.shadow(ctx)
+	if err != nil {
+		return err
+	}
+	if m.config.Shadow.At == driver.Target {
+		if err := m.keepRelics(ctx, "switch-release"); err != nil {
+			return err
+		}
+		failpoint.Hit("shadow.adopt.before")
+		if err := s.Shadows.Adopt(ctx, s.shadow, m.home()); err != nil {
+			return err
+		}
+		failpoint.Hit("shadow.adopt.after")
+	}
+	return s.Shadows.Drop(ctx, s.shadow)
+}
+
+// unswitch takes away what was switched; build-shadow makes it anew.
+func (m *Move) unswitch(ctx context.Context) error { return m.removeRelics(ctx, "switch-release") }
+
+// updateApplication lets the release change the shut target, and holds its probes against both sides. Again: what has not run; the command runs
+// again.
+func (m *Move) updateApplication(ctx context.Context) error {
+	r := m.config.New
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
+	if !r.Update.Empty() {
+		if err := m.keepRelics(ctx, "update-application"); err != nil {
+			return err
+		}
+		s, err := m.updating(ctx, "update-application", "update", r.Update)
+		if err != nil {
+			return err
+		}
+		if err := m.admit(ctx, s.db, account(s.url)); err != nil {
+			return err
+		}
+		failpoint.Hit("update.admit.after")
+		if err := m.runScripts(ctx, s); err != nil {
+			return err
+		}
+	}
+	return m.probe(ctx)
+}
+
+// admit lets an account write to the guarded tables. One that an update has dropped or renamed already needs it no more.
+func (m *Move) admit(ctx context.Context, target *driver.Database, account string) error {
+	if target.Guard == nil {
+		return nil
+	}
+	for _, t := range m.everything() {
+		if err := target.Admitter.Admit(ctx, t.target, account); err != nil && target.Dialect.Classify(err) != driver.Missing {
+			return fmt.Errorf("let %s write to %s: %w", account, t.target.Name, err)
+		}
+	}
+	return nil
+}
+
+// undoUpdate takes away what the update has made; the tables that it changed go with create-tables.
+func (m *Move) undoUpdate(ctx context.Context) error {
+	return errors.Join(m.removeRelics(ctx, "update-application"), m.forgetVersions(ctx, "update"))
+}
+
+// probe asks the release's questions on both sides.
+func (m *Move) probe(ctx context.Context) error {
+	source, target, err := m.both(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range m.config.New.Probes {
+		was, err := first(ctx, source, p.Place+": ask the source for probe "+p.Name, p.Source)
+		if err != nil {
+			return err
+		}
+		is, err := first(ctx, target, p.Place+": ask the target for probe "+p.Name, p.Target)
+		if err != nil {
+			return err
+		}
+		if err := p.Weigh(was, is); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w; find out which side is wrong: the target does not open before the probe holds; run the same command again, or reset", err)
+	}
+	return nil
+}
+
+// first is the first cell of a query's answer.
+func first(ctx context.Context, db *driver.Database, purpose, query string) (string, error) {
+	rows, err := db.Executor.Look(ctx, driver.Statement{Purpose: purpose, SQL: query})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", purpose, err)
+	case len(rows) == 0 || len(rows[0]) == 0:
+		return "", fmt.Errorf("%s: it has no row", purpose)
+	}
+	return rows[0][0], nil
+}
+
+// runAfter runs what the release has left for after the opening. Again: what has not run; the command runs again.
+func (m *Move) runAfter(ctx context.Context) error {
+	if m.config.New.After.Empty() {
+		return nil
+	}
+	s, err := m.updating(ctx, "run-after", "after", m.config.New.After)
+	if err != nil {
+		return err
+	}
+	return m.runScripts(ctx, s)
+}
+
+// startRelease runs the release's own commands that start it at the target, and waits until it answers.
+func (m *Move) startRelease(ctx context.Context) error {
+	if m.config.New == nil {
+		return nil
+	}
+	s, err := m.updating(ctx, "start-application", "switch", release.Scripts{})
+	if err != nil {
+		return err
+	}
+	environment, err := m.environment(s)
+	if err != nil {
+		return err
+	}
+	for _, line := range m.config.New.Switch.Commands {
+		if err := command(ctx, m.config.New.Folder, line, environment); err != nil {
+			return fmt.Errorf("switch the release: %w; mend it and run the same command again", err)
+		}
+	}
+	return healthy(ctx, m.config.New.Switch.Health, m.config.New.Folder, environment)
+}
+
+// changed fails where the release has begun to change what was moved: rows are no longer what the source's are.
+func (m *Move) changed() error {
+	at, ok := m.engine.Position().At("update-application")
+	if ok && at.State != procedure.NotBegun && m.config.New != nil && !m.config.New.Update.Empty() {
+		return errors.New("the new release's update has changed the target since its rows were proven (update-application): they can not be compared with the source's any more; " +
+			"the proof of the move is in the report, and the release's probes say what must be true now")
+	}
+	return nil
+}
