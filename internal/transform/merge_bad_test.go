@@ -54,6 +54,19 @@ func TestWrongMerges(t *testing.T) {
 	}
 }
 
+// TestATableMadeOfAMergedOne is refused: of whose rows is not said.
+func TestATableMadeOfAMergedOne(t *testing.T) {
+	server := memory.New("source")
+	must(t, server.Create(settings()))
+	v, err := transform.Open(t.Context(), server.Open(driver.Source), nil, append(merging(transform.SourceWins), transform.Rule{
+		Place: "t:7", Table: "part", Of: "setting", Columns: []transform.Column{{Place: "t:8", Name: "name", From: "name"}},
+	}))
+	must(t, err)
+	if _, err = v.Inspector.Inspect(t.Context(), nil); err == nil || !strings.HasPrefix(err.Error(), "t:7: of: main.setting is merged with the release's rows (release.yaml:9)") {
+		t.Error(err)
+	}
+}
+
 // TestWrongContent: what a build has made that does not fit the table's new form is refused in one sentence.
 func TestWrongContent(t *testing.T) {
 	cells := func(texts ...string) (all [][]byte) {

@@ -92,7 +92,7 @@ func (v *view) compile(whole *schema.Schema, rules []Rule) error {
 			v.forms[f.view.Name] = f
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, v.fedOfMerged())...); err != nil {
 		clear(v.forms)
 		return err
 	}
@@ -100,6 +100,17 @@ func (v *view) compile(whole *schema.Schema, rules []Rule) error {
 		f.view = parents(v.forms, f.view)
 	}
 	return nil
+}
+
+// fedOfMerged refuses tables that are made of the rows of one that is merged: nobody says whether of the users' rows or of those that come.
+func (v *view) fedOfMerged() error {
+	var errs []error
+	for _, f := range v.forms {
+		if from := v.forms[f.source.Name]; f.fed() && from != nil && from.merge != nil {
+			errs = append(errs, mistake(f.rule.Place, "of: %s is merged with the release's rows (%s), so that it can not be said of which rows others are made; take one of the two out", f.source.Name, from.merge.place))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // formOf makes the form that a rule gives a table of the catalog, or that of the new table that it feeds from one.
