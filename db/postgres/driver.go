@@ -22,6 +22,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +101,8 @@ func spoken(u *url.URL) (address, password string, words url.Values) {
 	words = secured(u)
 	password = cmp.Or(words.Get("password"), password)
 	words.Del("password")
-	bare.RawQuery, bare.Scheme, bare.Fragment, bare.RawFragment = words.Encode(), "postgres", "", ""
+	// The library takes a plus sign for itself and not for a blank.
+	bare.RawQuery, bare.Scheme, bare.Fragment, bare.RawFragment = strings.ReplaceAll(words.Encode(), "+", "%20"), "postgres", "", ""
 	return bare.String(), password, words
 }
 

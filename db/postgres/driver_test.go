@@ -172,6 +172,25 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// TestOptionsInAURL: what an operator says to the session in it arrives, blanks included, also where a place is what it says.
+func TestOptionsInAURL(t *testing.T) {
+	at := testserver.Postgres(t)
+	login(t, at).do("CREATE SCHEMA " + `"a+b c"` + "; CREATE TABLE " + `"a+b c"` + ".here (id integer PRIMARY KEY)")
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := open(t, at, driver.Source).Scripts.Address(u, "a+b c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := open(t, address, driver.Source)
+	seen, err := inside.Inspector.Inspect(t.Context(), nil)
+	if err != nil || inside.Info.Schema != "a+b c" || len(seen.Tables) != 1 || seen.Tables[0].Name.Name != "here" {
+		t.Errorf("%q, %+v, %v", inside.Info.Schema, seen, err)
+	}
+}
+
 // TestPlainRolesSuffice: the owner of the tables, no superuser, moves them; settings say what such a role can not.
 func TestPlainRolesSuffice(t *testing.T) {
 	s := testserver.New(t, "postgres")
