@@ -190,12 +190,15 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 		if i >= 0 && there[i].body == want.body {
 			continue
 		}
-		if i >= 0 {
+		create := "CREATE TRIGGER "
+		if i >= 0 && d.version.maria() {
+			create = "CREATE OR REPLACE TRIGGER " // nobody writes between the two
+		} else if i >= 0 {
 			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+home+"."+quote(want.name)); err != nil {
 				return err
 			}
 		}
-		sql := "CREATE TRIGGER " + home + "." + quote(want.name) + " " + want.when + " " + want.event + " ON " + d.dialect.name(t.Name) +
+		sql := create + home + "." + quote(want.name) + " " + want.when + " " + want.event + " ON " + d.dialect.name(t.Name) +
 			" FOR EACH ROW " + want.body
 		if err := s.run(ctx, sql); classes[number(err)] == driver.Exists && err != nil {
 			// An earlier attempt, whose session was lost, has come through meanwhile: what it made is looked at by the next call.
@@ -292,7 +295,7 @@ func (d *database) Remove(ctx context.Context, t *schema.Table, w driver.Wait) e
 }
 
 // Finish takes away what is left of ours: triggers of ours in the database that no table's Remove or Reopen took, our tables
-// of this side, and whose the source is last.
+// of this side but the book of shadows, which goes with the last of them, and whose the source is last.
 func (d *database) Finish(ctx context.Context) error {
 	err := d.control.with(ctx, func(s *session) error {
 		if others, err := d.others(ctx, s); err != nil || others {
@@ -311,8 +314,8 @@ func (d *database) Finish(ctx context.Context) error {
 				return err
 			}
 		}
-		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ? AND table_name REGEXP ? ORDER BY table_name = ?",
-			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`, ourTables, "whimbrel_"+string(d.options.Side)+"_owner")
+		tables, err := s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name LIKE ? AND table_name REGEXP ? AND table_name <> ? ORDER BY table_name = ?",
+			d.schema, `whimbrel\_`+string(d.options.Side)+`\_%`, ourTables, "whimbrel_"+string(d.options.Side)+"_shadow", "whimbrel_"+string(d.options.Side)+"_owner")
 		if err != nil {
 			return err
 		}

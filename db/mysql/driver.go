@@ -167,7 +167,8 @@ func (d *database) roles() (*driver.Database, error) {
 	return &driver.Database{
 		Sequences: sequences, Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
 		Ledger: ledger{d}, Lists: lists{d}, Applier: d, Capturer: d, Recorder: recorder{d}, Watcher: d, Gate: gate{d},
-		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Inherit: d.inherit, Close: d.close,
+		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Inherit: d.inherit,
+		Shadows: shadows{d}, Scripts: scripts{d}, Relics: relics{d}, Admitter: admitter{d}, Close: d.close,
 	}, nil
 }
 

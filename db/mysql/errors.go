@@ -73,6 +73,7 @@ func (dialect) Classify(err error) driver.Class {
 		server  *gosql.MySQLError
 		warning *warningError
 		wait    *waitError
+		said    *saidError
 		cell    *driver.CellError
 		network net.Error
 	)
@@ -94,6 +95,8 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.BadData
 	case errors.As(err, &server):
 		return classes[server.Number]
+	case errors.As(err, &said):
+		return said.class
 	case errors.As(err, &wait):
 		return driver.Transient
 	case errors.As(err, &cell):

@@ -123,18 +123,24 @@ func (d guard) Open(ctx context.Context, t *schema.Table) error {
 		if err != nil {
 			return err
 		}
-		if err := d.lower(ctx, s, t, numberedNames(t, "guard_insert", "guard_update", "guard_delete"), driver.Wait{Lock: 10 * time.Second}); err != nil || !there {
+		names := numberedNames(t, "guard_insert", "guard_update", "guard_delete", "guard_admit_insert", "guard_admit_update", "guard_admit_delete")
+		if err := d.lower(ctx, s, t, names, driver.Wait{Lock: 10 * time.Second}); err != nil || !there {
 			return err
 		}
-		drop := "ALTER TABLE " + d.dialect.name(t.Name) + " DROP CONSTRAINT " + quote(guardCheck(t))
-		err = s.run(ctx, drop+", ALGORITHM=INSTANT")
-		if n := number(err); n == 1845 || n == 1846 { // a table that this server can not alter so is opened nevertheless
-			err = s.run(ctx, drop)
-		}
-		return err
+		return d.uncheck(ctx, s, t)
 	})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// uncheck takes the CHECK away.
+func (d *database) uncheck(ctx context.Context, s *session, t *schema.Table) error {
+	drop := "ALTER TABLE " + d.dialect.name(t.Name) + " DROP CONSTRAINT " + quote(guardCheck(t))
+	err := s.run(ctx, drop+", ALGORITHM=INSTANT")
+	if n := number(err); n == 1845 || n == 1846 { // a table that this server can not alter so is opened nevertheless
+		err = s.run(ctx, drop)
+	}
+	return err
 }

@@ -40,6 +40,11 @@ func (d rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, err
 			return err
 		}
 		all = d.everywhere(has, account, logs[0] == "1")
+		shadows, err := d.shadowed(ctx, ses, has, account, s)
+		if err != nil {
+			return err
+		}
+		all = append(all, shadows...)
 		if d.options.Side == driver.Target {
 			all = append(all, d.target(has, account, s)...)
 		} else {
@@ -67,11 +72,8 @@ func (d rights) account(ctx context.Context, s *session, name string) (string, e
 		}
 		name = line[0]
 	}
-	user, host := name, "%"
-	if at := strings.LastIndexByte(name, '@'); at >= 0 {
-		user, host = name[:at], name[at+1:]
-	}
-	return quoteText(user) + "@" + quoteText(host), nil
+	user, host := userOf(name)
+	return quoteText(user) + "@" + quoteText(orElse(host, "%")), nil
 }
 
 // everywhere are the rights that the server knows for all databases only.
@@ -115,6 +117,9 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 		all = append(all, d.onDatabase(has, "right-read", "The account may not read the tables of "+name+", make triggers on them, and lock them for a moment.", name, account, readRights))
 	}
 	ours := []string{"owner", "lane", "mark"}
+	if len(s.Shadows) > 0 {
+		ours = append(ours, "shadow")
+	}
 	if slices.ContainsFunc(s.Tables, cascaded) {
 		ours = append(ours, "helper")
 	}
@@ -197,10 +202,9 @@ func (d rights) onDatabase(has granted, rule, message, name, account string, nee
 	for _, right := range needed {
 		lacks = lacks || !has.on(name, right)
 	}
-	pattern := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`).Replace(name)
 	return driver.Right{
 		Rule: rule, Level: driver.Forbidden, Lacks: lacks, Message: message,
-		Grant: "GRANT " + strings.Join(needed, ", ") + " ON " + quote(pattern) + ".* TO " + account,
+		Grant: "GRANT " + strings.Join(needed, ", ") + " ON " + quote(exactly(name)) + ".* TO " + account,
 	}
 }
 

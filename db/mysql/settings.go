@@ -81,9 +81,10 @@ func (q *questions) names(ctx context.Context) error {
 	if q.d.options.Side == driver.Target {
 		first = "epoch"
 	}
-	run, err := q.s.runOf(ctx, q.d.own(first))
-	if err != nil || run != "" {
-		return err
+	for _, table := range []string{q.d.own(first), q.d.own("shadow")} {
+		if run, err := q.s.runOf(ctx, table); err != nil || run != "" {
+			return err
+		}
 	}
 	all, err := q.s.rows(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_name REGEXP ? AND table_name LIKE ?",
 		q.d.schema, ourTables, `whimbrel\_`+string(q.d.options.Side)+`\_%`)

@@ -2,8 +2,12 @@ package mysql
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"os/exec"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -19,6 +23,8 @@ func TestSuite(t *testing.T) {
 		Folded: schema.Type{Kind: 6, Length: 40, Charset: "utf8mb4", Collation: "utf8mb4_general_ci", Raw: "varchar(40)"},
 	})
 }
+
+var accounts atomic.Int64
 
 // place is a new database with an application that writes in plain statements.
 func place(t testing.TB) drivertest.Place {
@@ -59,6 +65,34 @@ func place(t testing.TB) drivertest.Place {
 					_ = s.Exec("KILL CONNECTION " + line[0])
 				}
 			}
+		},
+		Shadow: func(t testing.TB, name string) (driver.Shadow, *url.URL) {
+			s := newSession(t, look)
+			defer s.Close()
+			account := fmt.Sprintf("%.40s %s %d", strings.ReplaceAll(name, "@", ""), look.cfg.DBName, accounts.Add(1))
+			if err := s.Exec("CREATE USER " + quoteText(account) + "@'127.0.0.1' IDENTIFIED BY '" + testserver.Password + "'"); err != nil {
+				t.Fatal(err)
+			}
+			enters := *u
+			enters.User = url.UserPassword(account, testserver.Password)
+			return driver.Shadow{Place: name, Account: account}, &enters
+		},
+		Allow: func(t testing.TB, account string, table *schema.Table) {
+			s := newSession(t, look)
+			defer s.Close()
+			if err := s.Exec("GRANT ALL ON " + quote(table.Name.Schema) + "." + quote(table.Name.Name) + " TO " + quoteText(account) + "@'127.0.0.1'"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Program: func(t testing.TB, address, statements string) (string, error) {
+			at, err := url.Parse(address)
+			if err != nil {
+				return "", err
+			}
+			password, _ := at.User.Password()
+			out, err := exec.CommandContext(t.Context(), "mariadb", "--no-defaults", "-BN", "--default-character-set=utf8mb4", "-h", at.Hostname(), "-P", at.Port(),
+				"-u", at.User.Username(), "-p"+password, "-D", strings.TrimPrefix(at.Path, "/"), "-e", statements).CombinedOutput()
+			return string(out), err
 		},
 		Left: func(t testing.TB) []string {
 			s := newSession(t, look)

@@ -17,7 +17,7 @@ func (s *scene) kin(d *driver.Database) (parent, child *schema.Table) {
 	s.execute(d, d.Dialect.CreateTable(parent))
 	s.execute(d, d.Dialect.CreateKeys(parent))
 	child, _ = s.translate(d, design{
-		name: "lines", columns: []column{
+		name: "details", columns: []column{
 			{name: "id", typ: int64Type}, {name: "item", typ: int64Type, null: true}, {name: "word", typ: shortText, null: true},
 		}, key: []string{"id"},
 	})
@@ -58,20 +58,20 @@ func (s *scene) cloned() {
 	for range 2 {
 		s.check(d.Shadows.Clone(s.ctx, b.place, tables))
 		s.inOrder("the parent", s.seen(b.pool, "SELECT id, name FROM items ORDER BY id"), []string{"1 n1", "2 n2", "3 n3"})
-		s.inOrder("the child", s.seen(b.pool, "SELECT id, item, word FROM lines ORDER BY id"), []string{"1 1 w", "2 2 w", "3 3 w"})
+		s.inOrder("the child", s.seen(b.pool, "SELECT id, item, word FROM details ORDER BY id"), []string{"1 1 w", "2 2 w", "3 3 w"})
 		b.do("INSERT INTO items (name) VALUES ('drawn')")
 		if drawn := s.seen(b.pool, "SELECT id FROM items WHERE name = 'drawn'"); d.Sequencer != nil && (len(drawn) != 1 || len(drawn[0]) < 2) {
 			s.Errorf("the clone's generator gave %q, and 40 comes next", drawn)
 		}
-		b.do("INSERT INTO lines (id, item) VALUES (9, 3)")
-		s.inOrder("the default", s.seen(b.pool, "SELECT word FROM lines WHERE id = 9"), []string{"none"})
+		b.do("INSERT INTO details (id, item) VALUES (9, 3)")
+		s.inOrder("the default", s.seen(b.pool, "SELECT word FROM details WHERE id = 9"), []string{"none"})
 		b.fails("the unique key", "INSERT INTO items (id, name) VALUES (99, 'n1')")
 		b.fails("the primary key", "INSERT INTO items (id, name) VALUES (1, 'again')")
-		b.fails("the check", "INSERT INTO lines (id, item) VALUES (1000, 1)")
+		b.fails("the check", "INSERT INTO details (id, item) VALUES (1000, 1)")
 		if !s.cfg.Inert {
-			b.fails("the foreign key", "INSERT INTO lines (id, item) VALUES (8, 77)")
+			b.fails("the foreign key", "INSERT INTO details (id, item) VALUES (8, 77)")
 		}
-		b.do("DROP TABLE lines; ALTER TABLE items ADD COLUMN more integer; DELETE FROM items WHERE id < 3")
+		b.do("DROP TABLE details; ALTER TABLE items ADD COLUMN more integer; DELETE FROM items WHERE id < 3")
 	}
 	if n := s.generatorOf(d, parent); n != 40 && n != 4 {
 		s.Errorf("the table's own generator is at %d", n)

@@ -201,6 +201,7 @@ func (s *scene) admitted() {
 	g := items
 	g.name = "shut"
 	other, otherShape := s.table(r.d, g)
+	s.insert(other, item(1, "a"))
 	b, stranger := s.named(r.d, "unused"), s.named(r.d, "unused too")
 	limited := b.place.Account != ""
 	if limited {

@@ -219,7 +219,7 @@ func (s *scene) full(d *driver.Database, n schema.Name) string {
 // anyPlace gives places and what is built in them names of every spelling.
 func (s *scene) anyPlace() {
 	d := s.open(driver.Target)
-	for _, name := range append(slices.Clone(spellings), "new\nline", strings.Repeat("x", min(d.Info.Limits.Name, 60)), `"; DROP TABLE made; --`) {
+	for _, name := range append(slices.Clone(spellings), "new\nline", strings.Repeat("x", min(d.Info.Limits.Name, 60)-len(" made")), `"; DROP TABLE made; --`) {
 		t, _ := s.table(d, design{
 			name: name, columns: []column{{name: name, typ: int64Type}, {name: name + " 2", typ: shortText, null: true}},
 			key: []string{name}, unique: []string{name + " 2"},
