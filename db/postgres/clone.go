@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type cloning struct {
 	from    []string          // quoted names in full
 	made    []string          // of the clones
 	drawn   map[string]string // sequences and what they became, by quoted names in full
+	free    map[string]bool   // those of the made ones that belong to no column
 	words   map[string]string // defaults as they are by now, by table and column
 }
 
@@ -39,7 +41,7 @@ func (h shadows) Clone(ctx context.Context, s driver.Shadow, tables []*schema.Ta
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	c := &cloning{session: l.session, to: s, from: h.db.names(tables), drawn: map[string]string{}, words: map[string]string{}}
+	c := &cloning{session: l.session, to: s, from: h.db.names(tables), drawn: map[string]string{}, free: map[string]bool{}, words: map[string]string{}}
 	if err := c.begin(ctx, h); err != nil {
 		return fmt.Errorf("clone tables into the shadow %s: %w", s.Place, err)
 	}
@@ -118,8 +120,8 @@ func (c *cloning) finish(ctx context.Context) error {
 			}
 		}
 	}
-	for _, table := range c.made {
-		if err := c.session.exec(ctx, "ALTER TABLE "+table+" OWNER TO "+quote(c.to.Account)); err != nil {
+	for _, one := range append(slices.Collect(maps.Keys(c.free)), c.made...) { // what is said of a table goes for a sequence
+		if err := c.session.exec(ctx, "ALTER TABLE "+one+" OWNER TO "+quote(c.to.Account)); err != nil {
 			return err
 		}
 	}
@@ -142,6 +144,7 @@ func (c *cloning) generator(ctx context.Context, v [][]byte) error {
 		}
 	}
 	if owned {
+		delete(c.free, made)
 		if err := c.session.exec(ctx, "ALTER SEQUENCE "+made+" OWNED BY "+table+"."+quote(column)); err != nil {
 			return err
 		}
@@ -172,10 +175,10 @@ func (c *cloning) sequence(ctx context.Context, from, made string, v [][]byte) e
 	if yes(v[13]) {
 		cycle = " CYCLE"
 	}
-	c.drawn[from] = made
+	c.drawn[from], c.free[made] = made, true
 	return c.session.exec(ctx, fmt.Sprintf(`DROP SEQUENCE IF EXISTS %[1]s CASCADE;
 		CREATE SEQUENCE %[1]s AS %[2]s START WITH %[3]s MINVALUE %[4]s MAXVALUE %[5]s INCREMENT BY %[6]s CACHE %[7]s%[8]s;
-		SELECT setval(%[9]s, last_value, is_called) FROM %[10]s; ALTER SEQUENCE %[1]s OWNER TO CURRENT_USER`,
+		SELECT setval(%[9]s, last_value, is_called) FROM %[10]s`,
 		made, v[7], v[8], v[9], v[10], v[11], v[12], cycle, literal(made), from))
 }
 

@@ -139,7 +139,7 @@ func (db *database) inherit(ctx context.Context) error {
 		return err
 	}
 	defer l.release()
-	const others = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+	const others = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pg_has_role(usesysid, 'USAGE')
 		AND left(application_name, length($1)) = $1 AND application_name <> current_setting('application_name')`
 	if _, err := l.query(ctx, others, label(db.options)+" "); err != nil {
 		return fmt.Errorf("end the sessions that an earlier process has left: %w", err)

@@ -31,7 +31,7 @@ func (r rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, err
 	if err != nil {
 		return nil, fmt.Errorf("list the rights: %w", err)
 	}
-	needs := r.common(role)
+	needs := r.common(role, s)
 	if r.db.options.Side == driver.Target {
 		needs = append(needs, r.target(role, s)...)
 	} else {
@@ -41,6 +41,7 @@ func (r rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, err
 		}
 		needs = append(needs, more...)
 	}
+	needs = append(needs, r.shadows(role, s)...)
 	all := make([]driver.Right, len(needs))
 	for i, n := range needs {
 		all[i] = n.Right
@@ -66,18 +67,24 @@ func (r rights) account(ctx context.Context, s *session, name string) (string, e
 }
 
 // common are the rights on the database.
-func (r rights) common(role string) []need {
+func (r rights) common(role string, scope driver.Scope) []need {
 	database := quote(r.db.config.Database)
-	ours := "whimbrel_" + string(r.db.options.Side)
+	ours := []string{"whimbrel_" + string(r.db.options.Side)}
+	message := "The role may not create the schema " + ours[0] + ", in which Whimbrel's own tables lie"
+	for _, s := range scope.Shadows {
+		ours = append(ours, s.Place)
+		message += ", or " + s.Place + ", in which the new release is built"
+	}
 	return []need{
 		{driver.Right{
 			Rule: "right-connect", Level: driver.Forbidden, Message: "The role may not connect to the database.",
 			Grant: "GRANT CONNECT ON DATABASE " + database + " TO " + role,
 		}, "SELECT has_database_privilege(current_database(), 'CONNECT')", nil},
 		{driver.Right{
-			Rule: "schema-right", Level: driver.Forbidden, Message: "The role may not create the schema " + ours + ", in which Whimbrel's own tables lie.",
+			Rule: "schema-right", Level: driver.Forbidden, Message: message + ".",
 			Grant: "GRANT CREATE ON DATABASE " + database + " TO " + role,
-		}, "SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace($1) IS NOT NULL", []string{ours}},
+		}, `SELECT has_database_privilege(current_database(), 'CREATE') OR NOT EXISTS (SELECT FROM unnest($1::text[]) AS w(name)
+			WHERE name NOT IN (SELECT nspname FROM pg_namespace))`, []string{nameArray(ours)}},
 	}
 }
 
@@ -140,6 +147,27 @@ func (r rights) target(role string, scope driver.Scope) []need {
 		n.Grant = ""
 	}
 	return append(needs, n)
+}
+
+// shadows are the rights that the accounts of shadows need, and those to take over what they make.
+func (r rights) shadows(role string, scope driver.Scope) []need {
+	var needs []need
+	for _, s := range scope.Shadows {
+		needs = append(needs, need{driver.Right{
+			Rule: "shadow-connect", Level: driver.Forbidden,
+			Message: "The role " + s.Account + ", which builds the new release, is not there or may not connect to the database.",
+			Grant:   "GRANT CONNECT ON DATABASE " + quote(r.db.config.Database) + " TO " + quote(s.Account),
+		}, "SELECT has_database_privilege(oid, current_database(), 'CONNECT') FROM pg_roles WHERE rolname = $1", []string{s.Account}})
+		if quote(s.Account) == role {
+			continue
+		}
+		needs = append(needs, need{driver.Right{
+			Rule: "shadow-account", Level: driver.Forbidden,
+			Message: "The role is no member of " + s.Account + ", which builds the new release, and may not take over what it makes.",
+			Grant:   "GRANT " + quote(s.Account) + " TO " + role,
+		}, "SELECT " + r.db.takesOver() + " FROM pg_roles WHERE rolname = $1", []string{s.Account}})
+	}
+	return needs
 }
 
 func usage(name, role string) need {

@@ -31,12 +31,14 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 			admin := login(t, testserver.Postgres(t))
 			owner, _ := role(t, admin, "owner_"+string(side))
 			name, address := role(t, admin, "mover_"+string(side))
+			builder, _ := role(t, admin, "builder_"+string(side))
 			database := strings.TrimPrefix(mustParse(t, address).Path, "/")
 			admin.do("CREATE SCHEMA back; CREATE TABLE back.a (id bigserial PRIMARY KEY); ALTER TABLE back.a OWNER TO " + owner +
 				"; REVOKE ALL ON DATABASE " + database + " FROM PUBLIC; GRANT CONNECT ON DATABASE " + database + " TO " + name)
 			db := open(t, address, side)
 			a := &schema.Table{Name: schema.Name{Schema: "back", Name: "a"}, Number: 1}
-			scope := driver.Scope{Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a}}
+			scope := driver.Scope{Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a},
+				Shadows: []driver.Shadow{{Place: "new release", Account: builder}}}
 			needed := func() []driver.Right {
 				all, err := db.Rights.Needed(t.Context(), scope)
 				if err != nil {

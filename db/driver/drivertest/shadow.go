@@ -261,7 +261,7 @@ func (s *scene) outside() {
 	g.name = "other"
 	other, _ := s.table(d, g)
 	tables := []*schema.Table{t, other}
-	b := s.build(d, "inside")
+	b := s.build(d, "an in side")
 	b.do("CREATE TABLE made (id integer PRIMARY KEY)")
 	found, err := d.Shadows.Outside(s.ctx, b.place, tables)
 	s.check(err)

@@ -36,5 +36,5 @@ UNION SELECT 9, i.type || ' ' || i.identity || ', which it owns'
 FROM pg_shdepend x, pg_identify_object(x.classid, x.objid, x.objsubid) AS i
 WHERE x.refclassid = 'pg_authid'::regclass AND x.deptype = 'o' AND x.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
 	AND x.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-	AND coalesce(i.schema, '') <> $2 AND coalesce(i.schema, '') !~ '^pg_temp' AND i.identity IS NOT NULL
+	AND coalesce(i.schema, '') <> quote_ident($2) AND coalesce(i.schema, '') !~ '^pg_temp' AND i.identity IS NOT NULL
 ) AS found ORDER BY turn, what;
