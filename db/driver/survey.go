@@ -97,6 +97,7 @@ const (
 	Fractions    FactKind = "fractions"     // more digits after the point, or of the second, than declared (SQLite)
 	NotJSON      FactKind = "not-json"      // text in a JSON column that is not JSON
 	BeyondHours  FactKind = "beyond-hours"  // a MariaDB time below 0 or of 24 hours and more
+	Replaced     FactKind = "replaced"      // a row in which a new release's rule replaces characters of the column; no driver finds it
 	Unmade       FactKind = "unmade"        // a row of which a new release's rule can not make the column's value; no driver finds it
 )
 
@@ -104,6 +105,6 @@ const (
 func FactKinds() []FactKind {
 	return []FactKind{
 		Longest, ZeroDate, Infinite, BeforeYear1, AfterYear4, NotANumber, NegativeZero, WrongClass, BadText, NulInText, BadEnum,
-		KeyIsNull, TooLarge, Fractions, NotJSON, BeyondHours, Unmade,
+		KeyIsNull, TooLarge, Fractions, NotJSON, BeyondHours, Replaced, Unmade,
 	}
 }

@@ -119,10 +119,17 @@ func Told(losses []Loss, table schema.Name, column string, what driver.FactKind)
 }
 
 // Values finds, among the facts of one table, what forbids the move of a column although no loss speaks of it: values that
-// no cell of the column's kind can say.
+// no cell of the column's kind can say; and values that a new release's rule changes, which needs consent.
 func Values(table schema.Name, facts []driver.Fact, losses []Loss) []Finding {
 	var found []Finding
 	for _, f := range facts {
+		if f.What == driver.Replaced && f.Count > 0 {
+			found = append(found, Finding{
+				Rule: string(f.What), Level: driver.Lossy, Table: table, Column: f.Column, Detail: figures(f),
+				Message: "holds bytes that are no character of the set they are read in: U+FFFD stands for them at the target",
+				Do:      "Accept it, or mend them at the source; every key stands in lossy.tsv beside report.json.",
+			})
+		}
 		if why := unsayable[f.What]; why != "" && f.Count > 0 && !Told(losses, table, f.Column, f.What) {
 			found = append(found, Finding{
 				Rule: string(f.What), Level: driver.Forbidden, Table: table, Column: f.Column, Message: why,

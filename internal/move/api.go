@@ -105,6 +105,7 @@ type TableStatus struct {
 	RecordBytes    int64   `json:"record_bytes"` // what the record takes at the source
 	LagSeconds     float64 `json:"lag_seconds"`
 	Verdict        Verdict `json:"verdict,omitempty"`
+	Lossy          int     `json:"lossy,omitempty"` // values that lost characters
 	Error          string  `json:"error,omitempty"` // why the table is stopped
 }
 

@@ -30,6 +30,7 @@ type Move struct {
 	sides    sides
 	board    *board
 	replays  *replays
+	losses   *losses
 	indexing chan struct{} // bounds the index builds at one time
 	careful  chan struct{} // held while rows of many megabytes are in memory
 
@@ -70,6 +71,7 @@ func Open(ctx context.Context, s Setup) (*Move, error) {
 		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1), rereading: make(chan struct{}, 1),
 	}
 	m.laid.Store(&layout{})
+	m.losses = &losses{m: m}
 	stories, actions := Procedures(), m.actions()
 	if s.Config.New != nil {
 		stories = ToRelease()
@@ -150,6 +152,7 @@ func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcom
 		if err := m.state.Forget(ctx, calmFolder); err != nil {
 			return procedure.Failure, err
 		}
+		m.losses.forget()
 	}
 	if _, err := m.key(ctx); err != nil {
 		return procedure.Failure, err
@@ -218,6 +221,7 @@ func (m *Move) Reset(ctx context.Context) error {
 	}
 	m.laid.Store(&layout{})
 	m.board, m.replays = newBoard(), &replays{}
+	defer m.losses.forget()
 	return errors.Join(m.state.Forget(ctx, calmFolder), m.Close()) // the next run is another one, and opens its own sessions
 }
 
@@ -276,7 +280,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 	if found, err = m.findOrphans(ctx, e); err != nil {
 		return nil, err
 	}
-	return check.Sort(append(all, found...)), nil
+	return check.Sort(append(all, found...)), m.losses.write(ctx)
 }
 
 // Verify compares every table in full as both sides are now. See Prover.

@@ -53,26 +53,27 @@ type StepReport struct {
 
 // TableReport is one table.
 type TableReport struct {
-	Name         string   `json:"name"`
-	Target       string   `json:"target,omitempty"` // its name there
-	Class        Class    `json:"class"`
-	Reason       string   `json:"reason"`
-	Rows         int64    `json:"rows"`
-	Bytes        int64    `json:"bytes"`
-	LoadSeconds  float64  `json:"load_seconds"`
-	Captured     int64    `json:"captured"`
-	Replayed     int64    `json:"replayed"`
-	VerifyLevel  Level    `json:"verify_level"`
-	Verdict      Verdict  `json:"verdict"`
-	Keys         []string `json:"keys,omitempty"`      // different: at most 100, for people
-	MoreKeys     bool     `json:"more_keys,omitempty"` // there are more
-	SourceSum    string   `json:"source_sum,omitempty"`
-	TargetSum    string   `json:"target_sum,omitempty"`
-	VerifySecond float64  `json:"verify_seconds"`
-	Mended       int      `json:"mended,omitempty"`      // rows that differed and were mended
-	Why          string   `json:"why,omitempty"`         // what is known of why rows differed
-	Certificate  string   `json:"certificate,omitempty"` // what was compared, signed
-	Error        string   `json:"error,omitempty"`       // why the table was stopped
+	Name         string        `json:"name"`
+	Target       string        `json:"target,omitempty"` // its name there
+	Class        Class         `json:"class"`
+	Reason       string        `json:"reason"`
+	Rows         int64         `json:"rows"`
+	Bytes        int64         `json:"bytes"`
+	LoadSeconds  float64       `json:"load_seconds"`
+	Captured     int64         `json:"captured"`
+	Replayed     int64         `json:"replayed"`
+	VerifyLevel  Level         `json:"verify_level"`
+	Verdict      Verdict       `json:"verdict"`
+	Keys         []string      `json:"keys,omitempty"`      // different: at most 100, for people
+	MoreKeys     bool          `json:"more_keys,omitempty"` // there are more
+	SourceSum    string        `json:"source_sum,omitempty"`
+	TargetSum    string        `json:"target_sum,omitempty"`
+	VerifySecond float64       `json:"verify_seconds"`
+	Mended       int           `json:"mended,omitempty"`      // rows that differed and were mended
+	Why          string        `json:"why,omitempty"`         // what is known of why rows differed
+	Certificate  string        `json:"certificate,omitempty"` // what was compared, signed
+	Lossy        []LossyReport `json:"lossy,omitempty"`       // values that lost characters
+	Error        string        `json:"error,omitempty"`       // why the table was stopped
 }
 
 // FindingReport is a finding as the report shows it.
@@ -151,6 +152,7 @@ func (r Report) WriteText(w io.Writer) error {
 			return err
 		}
 	}
+	r.writeLossy(&b)
 	r.writeFindings(&b)
 	r.writeKey(&b)
 	_, err := io.WriteString(w, b.String())

@@ -89,6 +89,7 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	view.Tell(m.losses)
 	m.sides.view = view
 	return view.Database, nil
 }

@@ -49,6 +49,9 @@ func (m *Move) restingTables(ctx context.Context) ([]TableStatus, error) {
 			continue
 		}
 		row := TableStatus{Name: r.Name, Class: r.Class, Stage: Waiting, Rows: r.Rows, EstimatedRows: -1, Captured: r.Captured, Replayed: r.Replayed}
+		for _, l := range r.Lossy {
+			row.Lossy += l.Values
+		}
 		switch {
 		case r.Verdict == Equal:
 			row.Stage, row.Verdict = Proven, Equal
@@ -89,6 +92,7 @@ func (m *Move) tableStatus(ctx context.Context, t *table, now time.Time) TableSt
 			row.RowsPerSecond, row.BytesPerSecond = float64(p.rows)/spent, float64(p.bytes)/spent
 		}
 	}
+	row.Lossy = m.losses.of(ctx, t.name)
 	if p.err != nil {
 		row.Error = p.err.Error()
 	}
@@ -234,6 +238,9 @@ func (m *Move) writeReport(ctx context.Context) error {
 	}
 	if err := m.state.WriteFile("report.json", append(text, '\n')); err != nil {
 		return fmt.Errorf("write the report: %w", err)
+	}
+	if err := m.losses.write(ctx); err != nil {
+		return fmt.Errorf("write the list of values that lost characters: %w", err)
 	}
 	return nil
 }

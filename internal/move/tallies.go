@@ -52,6 +52,10 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 	for _, t := range m.tables() {
 		targets[t.number] = t
 	}
+	lossy, err := m.losses.reports(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var reports []TableReport
 	for _, s := range e.Schema.Tables {
 		c := e.classOf(s.Name)
@@ -59,6 +63,7 @@ func (m *Move) tableReports(ctx context.Context) ([]TableReport, error) {
 		r := TableReport{
 			Name: s.Name.String(), Class: Class(c.Class), Reason: c.Reason, Rows: n[countRows], Bytes: n[countBytes],
 			LoadSeconds: float64(n[countLoad]) / 1000, Replayed: n[countReplayed], Captured: n[countReplayed], Verdict: NotCompared,
+			Lossy: lossy[s.Name.String()],
 		}
 		if t := targets[s.Number]; t != nil {
 			r.Target, r.VerifyLevel = t.target.Name.String(), t.level

@@ -63,12 +63,15 @@ type probe struct {
 }
 
 type table struct {
-	To      string            `yaml:"to"`
-	Of      string            `yaml:"of"`
-	Split   *split            `yaml:"split"`
-	Where   string            `yaml:"where"`
-	Drop    []string          `yaml:"drop"`
-	Columns map[string]column `yaml:"columns"`
+	To       string            `yaml:"to"`
+	Of       string            `yaml:"of"`
+	Split    *split            `yaml:"split"`
+	Where    string            `yaml:"where"`
+	Drop     []string          `yaml:"drop"`
+	Charset  string            `yaml:"charset"`
+	Declared string            `yaml:"declared"`
+	Lossy    string            `yaml:"lossy"`
+	Columns  map[string]column `yaml:"columns"`
 }
 
 type split struct {
@@ -85,6 +88,7 @@ type column struct {
 	Null     *bool  `yaml:"nullable"`
 	Charset  string `yaml:"charset"`
 	Declared string `yaml:"declared"`
+	Lossy    string `yaml:"lossy"`
 }
 
 // reading is one release on its way in.
@@ -309,14 +313,15 @@ func (d *reading) rule(name string, t table) transform.Rule {
 	at := func(path ...string) *strict.Error {
 		return d.Wrong("", append([]string{"transform", name}, path...)...)
 	}
-	r := transform.Rule{Place: at().Place(), Table: name, Of: t.Of, To: t.To, Where: t.Where, Drop: t.Drop}
+	r := transform.Rule{Place: at().Place(), Table: name, Of: t.Of, To: t.To, Where: t.Where, Drop: t.Drop,
+		Reading: transform.Reading{Charset: t.Charset, Stored: t.Declared, Lossy: t.Lossy}}
 	if s := t.Split; s != nil {
 		r.Split = &transform.Split{Place: at("split").Place(), Each: s.Each, As: s.As, Position: s.Position, Most: s.Most}
 	}
 	for column, c := range t.Columns {
 		r.Columns = append(r.Columns, transform.Column{
 			Place: at("columns", column).Place(), Name: column, From: c.From, Value: c.Value, Type: c.Type, Null: c.Null,
-			Charset: c.Charset, Stored: c.Declared,
+			Reading: transform.Reading{Charset: c.Charset, Stored: c.Declared, Lossy: c.Lossy},
 		})
 	}
 	slices.SortFunc(r.Columns, func(a, b transform.Column) int {

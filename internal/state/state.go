@@ -317,6 +317,13 @@ func (s *State) DeleteDocument(ctx context.Context, key string) error {
 	return s.with(ctx, "forget "+key, func() error { return s.put(`DELETE FROM document WHERE key = ?`, key) })
 }
 
+// DeleteDocuments forgets the documents of a folder. Again: does nothing.
+func (s *State) DeleteDocuments(ctx context.Context, folder string) error {
+	return s.with(ctx, "forget "+folder+"/", func() error {
+		return s.put(`DELETE FROM document WHERE key > ? AND key < ?`, folder+"/", folder+"0") // a zero follows the slash
+	})
+}
+
 // Set keeps a setting. Again: replaces it.
 func (s *State) Set(ctx context.Context, name, value string) error {
 	return s.with(ctx, "keep setting "+name, func() error {

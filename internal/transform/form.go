@@ -27,6 +27,7 @@ type made struct {
 	name    string
 	from    *schema.Column // nil for an expression
 	convert conversion     // nil where cells stay as they are
+	lossy   bool           // it may replace characters
 	value   *expression
 	place   string
 }
@@ -72,7 +73,7 @@ func (f *form) filter() error {
 	return nil
 }
 
-// keep puts the columns into the view that stay as they are, in their order.
+// keep puts the columns into the view that stay, in their order.
 func (f *form) keep(view *schema.Table) error {
 	var errs []error
 	gone := map[string]bool{}
@@ -86,12 +87,44 @@ func (f *form) keep(view *schema.Table) error {
 		gone[c.From], gone[c.Name] = true, true
 	}
 	for _, c := range f.source.Columns {
-		if !gone[c.Name] {
-			view.Columns = append(view.Columns, c)
-			f.columns = append(f.columns, made{name: c.Name, from: c})
+		if gone[c.Name] {
+			continue
 		}
+		m, column := made{name: c.Name, from: c}, c
+		if f.reads(c) {
+			var err error
+			m, column, err = f.make(Column{Place: f.rule.Place, Name: c.Name, From: c.Name, Reading: f.rule.Reading})
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		view.Columns = append(view.Columns, column)
+		f.columns = append(f.columns, m)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.reading())...)
+}
+
+// reads reports whether what the rule says of the whole table's text is meant for a column that stays.
+func (f *form) reads(c *schema.Column) bool {
+	switch {
+	case f.rule.Charset == "" || c.Generated != nil || len(c.Type.Values) > 0:
+		return false
+	case f.rule.Stored == "":
+		return c.Type.Kind == row.Bytes
+	}
+	return c.Type.Kind == row.Text
+}
+
+// reading looks at what the rule says of the whole table's text.
+func (f *form) reading() error {
+	switch {
+	case f.rule.Charset == "" && f.rule.Reading != (Reading{}):
+		return mistake(f.rule.Place, "declared and lossy say something of charset, which is not given")
+	case f.rule.Charset != "" && !slices.ContainsFunc(f.source.Columns, f.reads):
+		return mistake(f.rule.Place, "charset: %s has no column that it is meant for: of bytes, or with declared of text", f.source.Name)
+	}
+	return nil
 }
 
 // add makes the columns that the rule names. One that comes from a column takes that one's place in the order.
@@ -168,8 +201,8 @@ func (f *form) fromColumn(c Column, m *made, column *schema.Column) error {
 	if c.Charset != "" {
 		return f.decoded(c, m, column, declared)
 	}
-	if c.Stored != "" {
-		return mistake(c.Place, "column %s: declared says something of charset, which is not given", c.Name)
+	if c.Stored != "" || c.Lossy != "" {
+		return mistake(c.Place, "column %s: declared and lossy say something of charset, which is not given", c.Name)
 	}
 	if c.Type == "" {
 		return nil
@@ -190,7 +223,7 @@ func (f *form) fromValue(c Column, m *made, column *schema.Column) error {
 	if c.Type == "" {
 		return mistake(c.Place, "column %s: a computed column needs a type", c.Name)
 	}
-	if c.Charset != "" || c.Stored != "" {
+	if c.Reading != (Reading{}) {
 		return mistake(c.Place, "column %s: charset belongs to a column that comes from one of the source; in an expression it is decode(column, %q)", c.Name, c.Charset)
 	}
 	value, err := compileExpression(c.Value, f.scope())
@@ -233,7 +266,14 @@ func (f *form) decoded(c Column, m *made, column *schema.Column, declared schema
 	if column.Type.Kind != row.Text {
 		return mistake(c.Place, "column %s: text is decoded, and the type is %s", c.Name, c.Type)
 	}
-	m.convert = decoding(set, stored)
+	switch c.Lossy {
+	case "":
+		m.convert = decoding(set, stored)
+	case Replace:
+		m.convert, m.lossy = lossily(set, stored), true
+	default:
+		return mistake(c.Place, "column %s: lossy is %s, or is left out: then bytes that are no character stop the table", c.Name, Replace)
+	}
 	return nil
 }
 

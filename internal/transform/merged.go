@@ -57,8 +57,12 @@ func (v *view) merging(f *form, t *schema.Table, s schema.Shape) (*merging, erro
 		return nil, err
 	}
 	m.rows, err = f.reader(wide)
+	if err != nil {
+		return nil, err
+	}
+	m.rows.losses = v.losses
 	m.wide = row.NewBatch(wide.Width())
-	return m, err
+	return m, nil
 }
 
 // place is where the release's row of the key of a row is, false where it has none.
@@ -354,6 +358,9 @@ func (c *mergedCursor) fill(ctx context.Context, b *row.Batch) error {
 		if has && done {
 			c.given[place] = true
 		}
+	}
+	if err := c.m.rows.tell(ctx); err != nil {
+		return err
 	}
 	if !errors.Is(end, io.EOF) {
 		return end

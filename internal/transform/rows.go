@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,10 @@ type rows struct {
 	machine vm.VM
 	env     map[string]any
 	scratch []byte
+
+	losses Losses // nil where nobody is told
+	lost   []LostValue
+	before int // of these are those of earlier rows
 
 	position []byte // of the row that is being made among those of the same one
 }
@@ -126,6 +131,15 @@ func (r *rows) turn(from, to *row.Batch) error {
 
 // one appends one row, or those that are made of it, unless the rule leaves it out; after an error the batch is as it was.
 func (r *rows) one(from *row.Batch, i int, to *row.Batch) error {
+	r.before = len(r.lost)
+	err := r.oneOf(from, i, to)
+	if err != nil {
+		r.lost = r.lost[:r.before]
+	}
+	return err
+}
+
+func (r *rows) oneOf(from *row.Batch, i int, to *row.Batch) error {
 	if err := r.inputsOf(from, i); err != nil {
 		return err
 	}
@@ -197,7 +211,10 @@ func (r *rows) cell(from *row.Batch, i int, c *cell, to *row.Batch) error {
 		if data == nil {
 			return r.null(from, i, c, to)
 		}
-		r.scratch, err = c.convert(r.scratch, data, c.to)
+		if r.scratch, err = c.convert(r.scratch, data, c.to); errors.Is(err, errReplaced) {
+			r.lose(from, i, c.name)
+			err = nil
+		}
 	} else {
 		var value any
 		if value, err = c.value.run(&r.machine, r.env); err == nil && value == nil {

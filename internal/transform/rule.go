@@ -26,6 +26,7 @@ type Rule struct {
 	To      string // its name in the new release; empty for the same
 	Where   string // an expression: only rows that it is true for are moved; empty for all
 	Drop    []string
+	Reading // of every column of text, or of bytes, that stays and is not named
 	Columns []Column
 	Merge   *Merge // nil for a table that is the users' alone
 }
@@ -42,14 +43,20 @@ type Split struct {
 // Column is a column that the new form has beside those that stay as they are. A column of the source that one of them comes
 // from stays only if another one of the same name says so.
 type Column struct {
-	Place   string
-	Name    string
-	From    string // a column of the source; or
-	Value   string // an expression over the row's columns
-	Type    string // as ParseType reads it; empty for that of From
-	Null    *bool  // whether it takes NULL; nil for as From does, or yes
-	Charset string // the character set of the bytes that From holds
-	Stored  string // what the source declares them to be; empty where From is a column of bytes
+	Place string
+	Name  string
+	From  string // a column of the source; or
+	Value string // an expression over the row's columns
+	Type  string // as ParseType reads it; empty for that of From
+	Null  *bool  // whether it takes NULL; nil for as From does, or yes
+	Reading
+}
+
+// Reading says how bytes become text.
+type Reading struct {
+	Charset string // the character set of the bytes that the column holds; empty for the source's own word on it
+	Stored  string // what the source declares them to be; empty where it is a column of bytes
+	Lossy   string // Replace, or empty: bytes that are no character stop the table
 }
 
 // RuleError is a mistake in a rule, with its place.

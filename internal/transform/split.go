@@ -33,6 +33,8 @@ func compileFed(rule Rule, source *schema.Table, name schema.Name) (*form, error
 	switch {
 	case len(rule.Drop) > 0:
 		return nil, mistake(rule.Place, "drop has no place here: a table that is fed from another one has only the columns that are named")
+	case rule.Reading != (Reading{}):
+		return nil, mistake(rule.Place, "charset has no place here: say it of the columns")
 	case rule.Merge != nil:
 		return nil, mistake(rule.Merge.Place, "merge has no place here: the rows of this table are made of those of %s", rule.Of)
 	}

@@ -20,11 +20,11 @@ func (s surveyor) Survey(ctx context.Context, t *schema.Table, q driver.Question
 		return s.v.Surveyor.Survey(ctx, t, q)
 	}
 	asked, names := driver.Questions{}, map[string][]string{}
-	var tried []string
+	var asking []string
 	for _, m := range f.columns {
 		if m.from == nil || m.convert != nil {
 			if q.Asks(m.name, driver.Unmade) {
-				tried = append(tried, m.name)
+				asking = append(asking, m.name)
 			}
 			continue
 		}
@@ -41,11 +41,11 @@ func (s surveyor) Survey(ctx context.Context, t *schema.Table, q driver.Question
 			facts = append(facts, fact)
 		}
 	}
-	if err != nil || len(tried) == 0 {
+	if err != nil || len(asking) == 0 {
 		return facts, err
 	}
-	unmade, err := s.try(ctx, f, t, tried)
-	return append(facts, unmade...), err
+	found, err = s.try(ctx, f, t, asking)
+	return append(facts, found...), err
 }
 
 // try makes columns of every row and counts the rows of which it can not.
@@ -71,13 +71,25 @@ func (s surveyor) try(ctx context.Context, f *form, t *schema.Table, columns []s
 		return nil, err
 	}
 	defer cursor.Close()
-	counts := unmade{}
+	counts := tried{}
+	if s.v.losses != nil && len(turning.lossy()) > 0 {
+		if err := s.v.losses.Begin(ctx, f.view.Name); err != nil {
+			return nil, err
+		}
+	}
+	turning.losses = s.v.losses
 	in, out := row.NewBatch(turning.read.Width()), row.NewBatch(sh.Width())
 	for {
 		end := cursor.Fill(ctx, in)
 		for i := range in.Len() {
 			counts.note(turning.one(in, i, out))
+			for _, value := range turning.lost[turning.before:] {
+				counts.count(driver.Fact{Column: value.Column, What: driver.Replaced, Sample: value.Key})
+			}
 			out.Reset()
+		}
+		if err := turning.tell(ctx); err != nil {
+			return nil, err
 		}
 		switch {
 		case errors.Is(end, io.EOF):
@@ -90,32 +102,44 @@ func (s surveyor) try(ctx context.Context, f *form, t *schema.Table, columns []s
 	}
 }
 
-// unmade counts the rows of which a column could not be made.
-type unmade map[string]*driver.Fact
+// tried are what was found by trying, a column and kind of fact each.
+type tried []*driver.Fact
 
 // note counts an error about a row, and reports whether it is one.
-func (u unmade) note(err error) bool {
+func (f *tried) note(err error) bool {
 	var cell *driver.CellError
 	if !errors.As(err, &cell) {
 		return false
 	}
-	f := u[cell.Column]
-	if f == nil {
-		f = &driver.Fact{Column: cell.Column, What: driver.Unmade, Sample: cell.Key}
-		u[cell.Column] = f
-	}
-	f.Count++
+	f.count(driver.Fact{Column: cell.Column, What: driver.Unmade, Sample: cell.Key})
 	return true
 }
 
-func (u unmade) facts(columns []string) []driver.Fact {
-	var all []driver.Fact
-	for name, f := range u {
-		if !slices.Contains(columns, name) { // a column of the source, or the filter
-			f.Column = columns[0]
-		}
-		all = append(all, *f)
+// samples is how many keys a fact names.
+const samples = 5
+
+// count adds one row.
+func (f *tried) count(is driver.Fact) {
+	at := slices.IndexFunc(*f, func(had *driver.Fact) bool { return had.Column == is.Column && had.What == is.What })
+	if at < 0 {
+		at = len(*f)
+		*f = append(*f, &driver.Fact{Column: is.Column, What: is.What})
 	}
-	slices.SortFunc(all, func(a, b driver.Fact) int { return slices.Index(columns, a.Column) - slices.Index(columns, b.Column) })
+	had := (*f)[at]
+	if had.Count++; had.Count == 1 {
+		had.Sample = is.Sample
+	} else if had.Count <= samples && is.What == driver.Replaced {
+		had.Sample += "; " + is.Sample
+	}
+}
+
+func (f tried) facts(columns []string) []driver.Fact {
+	all := make([]driver.Fact, len(f))
+	for i, fact := range f {
+		if all[i] = *fact; !slices.Contains(columns, fact.Column) { // a column of the source, or the filter
+			all[i].Column = columns[0]
+		}
+	}
+	slices.SortStableFunc(all, func(a, b driver.Fact) int { return slices.Index(columns, a.Column) - slices.Index(columns, b.Column) })
 	return all
 }

@@ -68,11 +68,14 @@ func (c *cursor) Fill(ctx context.Context, b *row.Batch) error {
 	for {
 		for ; c.next < c.in.Len(); c.next++ {
 			if b.Len() >= fullRows || b.Size() >= fullBytes {
-				return nil
+				return c.rows.tell(ctx)
 			}
 			if err := c.turn(b); err != nil {
 				return err
 			}
+		}
+		if err := c.rows.tell(ctx); err != nil {
+			return err
 		}
 		if c.end != nil || b.Len() > 0 {
 			return c.end
@@ -135,7 +138,10 @@ func (r recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 	if err != nil {
 		return nil, err
 	}
-	if err := turning.turn(are, images); err != nil {
+	if err = turning.turn(are, images); err == nil {
+		err = turning.tellTaken(ctx, keys)
+	}
+	if err != nil {
 		_ = receipt.Close() // nothing is forgotten
 		return nil, err
 	}
@@ -154,7 +160,10 @@ func (r recorder) merge(ctx context.Context, f *form, want driver.Want, keys, im
 	if err != nil {
 		return nil, err
 	}
-	if err := m.take(ctx, are, keys, images); err != nil {
+	if err = m.take(ctx, are, keys, images); err == nil {
+		err = m.rows.tellTaken(ctx, keys)
+	}
+	if err != nil {
 		_ = receipt.Close() // nothing is forgotten
 		return nil, err
 	}
@@ -185,6 +194,9 @@ func (r recorder) takeSeveral(ctx context.Context, want driver.Want, turning *ro
 	}
 	if err = turning.turn(are, images); err == nil {
 		err = turning.children(parents, asked, keys)
+	}
+	if err == nil {
+		err = turning.tellTaken(ctx, parents)
 	}
 	if err != nil {
 		_ = receipt.Close() // nothing is forgotten

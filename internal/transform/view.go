@@ -14,7 +14,8 @@ import (
 type view struct {
 	*driver.Database                       // the source as it is
 	forms            map[schema.Name]*form // by the names of the tables that they are of, which are the source's but for fed ones
-	broken           error                 // why there are no forms; then what begins something fails, and what takes something back does not
+	losses           Losses
+	broken           error // why there are no forms; then what begins something fails, and what takes something back does not
 }
 
 // View is an open database with rules before it.
@@ -205,7 +206,11 @@ func (v *view) rows(t *schema.Table, s schema.Shape) (*rows, error) {
 	if f == nil {
 		return nil, nil
 	}
-	return f.reader(s)
+	r, err := f.reader(s)
+	if err == nil {
+		r.losses = v.losses
+	}
+	return r, err
 }
 
 // Renamed returns the new names of the source's tables that get one.

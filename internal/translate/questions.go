@@ -45,6 +45,9 @@ func (t *translator) ask(q driver.Questions, c *schema.Column, careful int64) {
 			q.Ask(c.Name, driver.Question{What: what})
 		}
 	}
+	if c.Made {
+		q.Ask(c.Name, driver.Question{What: driver.Replaced})
+	}
 	if !t.literals() && (c.Type.Kind == row.Decimal || c.Type.Kind >= row.Time && c.Type.Kind <= row.Interval) {
 		q.Ask(c.Name, driver.Question{What: driver.Fractions})
 	}
@@ -60,7 +63,7 @@ func (t *translator) ask(q driver.Questions, c *schema.Column, careful int64) {
 // matters reports whether values that no cell can say are in the way. Between two databases of one product the product's own
 // words for dates that are none pass as they are.
 func (t *translator) matters(what driver.FactKind) bool {
-	return !t.same || what == driver.Unmade || !t.literals() && (what == driver.WrongClass || what == driver.BadText)
+	return !t.same || what == driver.Unmade || what == driver.Replaced || !t.literals() && (what == driver.WrongClass || what == driver.BadText)
 }
 
 // unsayable returns the facts of a table's columns about values that have no cell and are in the way.
