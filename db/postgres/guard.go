@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -85,6 +86,18 @@ func (g guard) Stands(ctx context.Context, t *schema.Table) (string, error) {
 	return string(r.Rows[0][0]), nil
 }
 
+// opening drops the guard's triggers of tables by the triggers' names: a release may have given a table another one since.
+func opening(tables ...*schema.Table) string {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = literal(trigger("guard", t))
+	}
+	return "DO " + literal(`DECLARE one record; BEGIN
+		FOR one IN SELECT t.tgrelid::regclass AS of, t.tgname AS name FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+			WHERE p.pronamespace = to_regnamespace('whimbrel_target') AND p.proname = 'guard' AND t.tgname IN (`+strings.Join(names, ", ")+`)
+		LOOP EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', one.name, one.of); END LOOP; END`) + ";"
+}
+
 // Open lets everybody write.
 func (g guard) Open(ctx context.Context, t *schema.Table) error {
 	l, err := g.db.keeper(ctx)
@@ -92,8 +105,7 @@ func (g guard) Open(ctx context.Context, t *schema.Table) error {
 		return err
 	}
 	defer l.release()
-	drop := fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger("guard", t), g.db.dialect().table(t.Name))
-	if err := l.exec(ctx, drop); err != nil && classify(err) != driver.Missing {
+	if err := l.exec(ctx, opening(t)); err != nil && classify(err) != driver.Missing {
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
 	if err := l.dropGuard(ctx); err != nil {

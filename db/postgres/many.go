@@ -76,9 +76,7 @@ func (m many) OpenAll(ctx context.Context, tables []*schema.Table) error {
 	defer l.rollback(ctx)
 	var sql strings.Builder
 	sql.WriteString(lockTimeout(briefly))
-	for _, t := range tables {
-		fmt.Fprintf(&sql, "DROP TRIGGER IF EXISTS %s ON %s;", trigger("guard", t), m.db.dialect().table(t.Name))
-	}
+	sql.WriteString(opening(tables...))
 	err = l.script(ctx, sql.String())
 	guarded := false
 	if err == nil {

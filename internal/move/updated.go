@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -128,19 +129,15 @@ func (m *Move) undoUpdate(ctx context.Context) error {
 
 // probe asks the release's questions on both sides.
 func (m *Move) probe(ctx context.Context) error {
-	source, target, err := m.both(ctx)
-	if err != nil {
-		return err
-	}
 	var errs []error
 	for _, p := range m.config.New.Probes {
-		was, err := first(ctx, source, p.Place+": ask the source for probe "+p.Name, p.Source)
+		was, err := m.first(ctx, driver.Source, p.Source)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: ask the source for probe %s: %w", p.Place, p.Name, err)
 		}
-		is, err := first(ctx, target, p.Place+": ask the target for probe "+p.Name, p.Target)
+		is, err := m.first(ctx, driver.Target, p.Target)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: ask the target for probe %s: %w", p.Place, p.Name, err)
 		}
 		if err := p.Weigh(was, is); err != nil {
 			errs = append(errs, err)
@@ -152,16 +149,70 @@ func (m *Move) probe(ctx context.Context) error {
 	return nil
 }
 
-// first is the first cell of a query's answer.
-func first(ctx context.Context, db *driver.Database, purpose, query string) (string, error) {
-	rows, err := db.Executor.Look(ctx, driver.Statement{Purpose: purpose, SQL: query})
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s: %w", purpose, err)
-	case len(rows) == 0 || len(rows[0]) == 0:
-		return "", fmt.Errorf("%s: it has no row", purpose)
+// first is the first cell of a query's answer, for people. The query is the release's: names in it are those of the side's own schema,
+// and it is asked by the side's own account.
+func (m *Move) first(ctx context.Context, side driver.Side, query string) (string, error) {
+	db, err := m.side(ctx, side)
+	if err != nil {
+		return "", err
 	}
-	return rows[0][0], nil
+	place := ""
+	if side == driver.Target {
+		place = m.home()
+	}
+	if db.Scripts == nil {
+		rows, err := db.Executor.Look(ctx, driver.Statement{Purpose: "ask", SQL: query})
+		switch {
+		case err != nil:
+			return "", err
+		case len(rows) == 0 || len(rows[0]) == 0:
+			return "", errNoRow
+		}
+		return rows[0][0], nil
+	}
+	u, err := m.config.addressed(Secret{}, "", side).Resolve(m.config.Dir)
+	if err != nil {
+		return "", err
+	}
+	pool, err := db.Scripts.Pool(ctx, u, place)
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	return firstOf(ctx, pool, query)
+}
+
+var errNoRow = errors.New("the answer has no row")
+
+func firstOf(ctx context.Context, pool *sql.DB, query string) (string, error) {
+	rows, err := pool.QueryContext(ctx, query)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return "", err
+	}
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return "", err
+		}
+		return "", errNoRow
+	}
+	cells := make([]any, len(columns))
+	var answer sql.NullString
+	for i := range cells {
+		cells[i] = new(any)
+	}
+	cells[0] = &answer
+	if err := rows.Scan(cells...); err != nil {
+		return "", err
+	}
+	if !answer.Valid {
+		return "NULL", nil
+	}
+	return answer.String, nil
 }
 
 // runAfter runs what the release has left for after the opening. Again: what has not run; the command runs again.

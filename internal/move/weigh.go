@@ -56,7 +56,7 @@ func (m *Move) weigh(ctx context.Context, e *examination) ([]check.Finding, erro
 	if err != nil {
 		return nil, err
 	}
-	found := m.origin(ctx, source)
+	found := m.origin(ctx)
 	object := "release " + r.Name + " " + r.Version
 	forbid := func(rule, message, do string) {
 		found = append(found, check.Finding{Rule: rule, Level: driver.Forbidden, Object: object, Message: message, Do: do})
@@ -87,12 +87,12 @@ func (m *Move) weigh(ctx context.Context, e *examination) ([]check.Finding, erro
 }
 
 // origin asks the source for the release that it has now.
-func (m *Move) origin(ctx context.Context, source *driver.Database) []check.Finding {
+func (m *Move) origin(ctx context.Context) []check.Finding {
 	from := m.config.New.From
 	if from.Query == "" {
 		return nil
 	}
-	is, err := first(ctx, source, "ask the source for its release", from.Query)
+	is, err := m.first(ctx, driver.Source, from.Query)
 	if err == nil && is == from.Answer {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (m *Move) origin(ctx context.Context, source *driver.Database) []check.Find
 		Message: fmt.Sprintf("starts from %s and the source has %s", from.Answer, is), Do: "Update the application at the source to that release first, or take a release that starts from this one.",
 	}
 	if err != nil {
-		f.Message, f.Do = err.Error(), "Mend the query."
+		f.Message, f.Do = "can not tell whether the source has the release it starts from: "+err.Error(), "Mend the query."
 	}
 	return []check.Finding{f}
 }
