@@ -15,7 +15,8 @@ import (
 //go:embed sql/inway.sql
 var inWay string
 
-// Adopt moves everything in one transaction: what refers to another object does so by its number and goes on doing so.
+// Adopt moves everything in one transaction: what refers to another object does so by its number and goes on doing so. Whoever still
+// builds is ended.
 func (h shadows) Adopt(ctx context.Context, s driver.Shadow, into string) error {
 	l, err := h.db.keeper(ctx)
 	if err != nil {
@@ -53,6 +54,9 @@ func (h shadows) adopt(ctx context.Context, s *session, from driver.Shadow, into
 	}
 	if len(r.Rows) > 0 {
 		return &failure{class: driver.Exists, err: errors.New("the schema has such names already: " + few(r.Rows))}
+	}
+	if err := s.endBuild(ctx, from.Account); err != nil {
+		return err
 	}
 	if err := s.exec(ctx, adoption(all, from.Place, into)); err != nil {
 		return err

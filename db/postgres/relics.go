@@ -57,8 +57,9 @@ func (r relics) objects(ctx context.Context, s *session, schema string) ([]objec
 	return append(all, more...), nil
 }
 
-// Remove drops them in one transaction, with what depends on them, which scripts must have made later. What was there before and
-// would go along is named, and then nothing is dropped.
+// Remove drops them in one transaction, with what depends on them, which scripts must have made later: constraints and defaults of
+// tables that stay, and columns of types that go. Another object that was there before and would go along is named, and then nothing
+// is dropped.
 func (r relics) Remove(ctx context.Context, schema string, keep []string) error {
 	l, err := r.db.keeper(ctx)
 	if err != nil {
@@ -94,15 +95,24 @@ func (r relics) remove(ctx context.Context, s *session, schema string, keep []st
 		fmt.Fprintf(&sql, "IF EXISTS (SELECT FROM pg_depend WHERE classid = %s AND objid = %s) THEN EXECUTE 'DROP %s ' || %s || ' CASCADE'; END IF;\n",
 			o.class, o.id, o.keyword(), name) // unless one before has taken it along
 	}
-	if err := s.dropping(ctx, all, "DO "+literal("BEGIN\n"+sql.String()+"END")); err != nil {
+	if err := s.dropping(ctx, spared, all, "DO "+literal("BEGIN\n"+sql.String()+"END")); err != nil {
 		return err
 	}
 	return s.commit(ctx)
 }
 
+// care is what may not go along with what is dropped.
+type care string
+
+// Objects of other places, or columns of their tables too.
+const (
+	spared    care = "false"
+	untouched care = "true"
+)
+
 // dropping runs a statement that drops objects, in a transaction, and fails when others went along.
-func (s *session) dropping(ctx context.Context, all []object, statement string) error {
-	before, err := s.query(ctx, lasting)
+func (s *session) dropping(ctx context.Context, others care, all []object, statement string) error {
+	before, err := s.query(ctx, lasting, string(others))
 	if err != nil {
 		return err
 	}
@@ -113,7 +123,7 @@ func (s *session) dropping(ctx context.Context, all []object, statement string) 
 	if err := s.exec(ctx, "SAVEPOINT dropping; "+statement); err != nil {
 		return err
 	}
-	after, err := s.query(ctx, lasting)
+	after, err := s.query(ctx, lasting, string(others))
 	if err != nil {
 		return err
 	}

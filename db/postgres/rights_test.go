@@ -37,8 +37,10 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 				"; REVOKE ALL ON DATABASE " + database + " FROM PUBLIC; GRANT CONNECT ON DATABASE " + database + " TO " + name)
 			db := open(t, address, side)
 			a := &schema.Table{Name: schema.Name{Schema: "back", Name: "a"}, Number: 1}
-			scope := driver.Scope{Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a},
-				Shadows: []driver.Shadow{{Place: "new release", Account: builder}}}
+			scope := driver.Scope{
+				Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a},
+				Shadows: []driver.Shadow{{Place: "new release", Account: builder}},
+			}
 			needed := func() []driver.Right {
 				all, err := db.Rights.Needed(t.Context(), scope)
 				if err != nil {

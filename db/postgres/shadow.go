@@ -147,7 +147,16 @@ func (db *database) takesOver() string {
 	return "pg_has_role(oid, 'USAGE')"
 }
 
-// Drop drops the schema with what is in it, unless that took something along that stands elsewhere.
+// endBuild ends the sessions of the account that builds: a program of the release may have outlived the process of ours that began
+// it, hold locks, or go on building.
+func (s *session) endBuild(ctx context.Context, account string) error {
+	const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1
+		AND usename NOT IN (current_user, session_user)`
+	_, err := s.query(ctx, end, account)
+	return err
+}
+
+// Drop drops the schema with what is in it, unless that took something along that stands elsewhere, and ends whoever still builds.
 func (h shadows) Drop(ctx context.Context, s driver.Shadow) error {
 	l, err := h.db.keeper(ctx)
 	if err != nil {
@@ -173,7 +182,10 @@ func (h shadows) drop(ctx context.Context, s *session, want driver.Shadow) error
 	if err != nil {
 		return err
 	}
-	if err := s.dropping(ctx, all, "DROP SCHEMA "+quote(want.Place)+" CASCADE"); err != nil {
+	if err := s.endBuild(ctx, want.Account); err != nil {
+		return err
+	}
+	if err := s.dropping(ctx, untouched, all, "DROP SCHEMA "+quote(want.Place)+" CASCADE"); err != nil {
 		return err
 	}
 	return s.commit(ctx)

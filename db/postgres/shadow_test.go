@@ -191,6 +191,8 @@ func TestEverythingIsAdopted(t *testing.T) {
 	s := newSite(t, driver.Target)
 	pool := s.build(everyKindOfObject)
 	s.check(pool.Close())
+	orphan := login(t, s.builder.String()) // a program of the release that nobody waits for any more
+	orphan.do(`BEGIN; LOCK TABLE "new release".parent`)
 	objects := s.admin.ask(`SELECT count(*) FROM pg_depend WHERE refobjid = '"new release"'::regnamespace AND classid <> 'pg_default_acl'::regclass`)
 	for range 2 {
 		s.check(s.db.Shadows.Adopt(t.Context(), s.shadow, "public"))

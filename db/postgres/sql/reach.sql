@@ -1,12 +1,13 @@
 -- $1 a role, $2 the name of a schema, $3 tables, as quoted names in full. What the role, or one that it may take on, can reach or
 -- has made in this database outside of that schema, a sentence's part each.
-WITH roles AS (SELECT oid, rolname, rolsuper, rolcreaterole, rolreplication FROM pg_roles WHERE pg_has_role($1, oid, 'MEMBER')),
+WITH RECURSIVE roles AS (SELECT oid, rolname, rolsuper, rolcreaterole, rolreplication FROM pg_roles WHERE pg_has_role($1, oid, 'MEMBER')),
 tables AS (SELECT DISTINCT c.oid, c.relowner, c.relnamespace FROM unnest($3::text[]) AS w(name), LATERAL (SELECT to_regclass(w.name) AS id) AS r,
 	LATERAL (SELECT r.id AS oid UNION SELECT relid FROM pg_partition_tree(r.id)) AS m JOIN pg_class c ON c.oid = m.oid
 	JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> $2),
-shown AS (SELECT DISTINCT v.oid FROM tables t JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
-	AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
-	JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm') AND n.nspname <> $2),
+rules AS (SELECT d.refobjid AS table_id, v.oid FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+	JOIN pg_namespace n ON n.oid = v.relnamespace
+	WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass AND v.relkind IN ('v', 'm') AND n.nspname <> $2),
+shown AS (SELECT r.oid FROM tables t JOIN rules r ON r.table_id = t.oid UNION SELECT r.oid FROM shown s JOIN rules r ON r.table_id = s.oid),
 drawn AS (SELECT DISTINCT s.oid FROM tables t JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
 	AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S')
 SELECT what FROM (
