@@ -31,7 +31,7 @@ func admitting(t *schema.Table, user string) []trigger {
 func (d admitter) Admit(ctx context.Context, t *schema.Table, account string) error {
 	err := d.control.with(ctx, func(s *session) error {
 		wait := driver.Wait{Lock: 10 * time.Second}
-		checked, err := guard{d.database}.checked(ctx, s, t)
+		checked, err := guard(d).checked(ctx, s, t)
 		if err != nil {
 			return err
 		}

@@ -37,9 +37,12 @@ func because(ctx context.Context, err error) error {
 // IF NOT EXISTS instead.
 func (dialect) Classify(err error) driver.Class {
 	var cell *driver.CellError
+	var said *saidError
 	switch {
 	case err == nil:
 		return driver.Unclassified
+	case errors.As(err, &said):
+		return said.class
 	case errors.Is(err, errFenced):
 		return driver.Fenced
 	case errors.Is(err, errExists), errors.Is(err, errApplied):

@@ -34,11 +34,26 @@ func barrier(what, event string, t *schema.Table, sentence string) string {
 
 func (s *session) raiseBarrier(what string, t *schema.Table, sentence string) error {
 	for _, event := range events {
-		if _, err := s.exec(barrier(what, event, t, sentence)); err != nil {
+		sql := barrier(what, event, t, sentence)
+		if err := s.replaceOther(triggerName(what+"_"+event, t), sql); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		if _, err := s.exec(sql); err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// replaceOther drops a trigger that was made by another statement.
+func (s *session) replaceOther(name, sql string) error {
+	kept := strings.Replace(sql, "IF NOT EXISTS ", "", 1)
+	other := false
+	err := s.one("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1", func(st *sqlite3.Stmt) { other = st.ColumnText(0) != kept }, text(name))
+	if err == nil && other {
+		_, err = s.exec("DROP TRIGGER " + name)
+	}
+	return err
 }
 
 func (s *session) lowerBarrier(what string, t *schema.Table) error {
@@ -208,6 +223,34 @@ func (g guard) Stands(ctx context.Context, t *schema.Table) (stands string, err 
 		return "", fmt.Errorf("look at the guard of %s: %w", t.Name, err)
 	}
 	return stands, nil
+}
+
+// admitter lets everybody in, since nobody has an account here. The guard's triggers stay, so that it is seen that one stands, and
+// refuse nothing.
+type admitter struct{ d *database }
+
+// Admit lets everybody write to a guarded table.
+func (a admitter) Admit(ctx context.Context, t *schema.Table, _ string) error {
+	err := a.d.write(ctx, lockWait, func(s *session) error {
+		for _, event := range events {
+			name := triggerName("guard_"+event, t)
+			if there, err := s.has(name); err != nil || !there {
+				return err
+			}
+			sql := "CREATE TRIGGER IF NOT EXISTS " + name + " BEFORE " + strings.ToUpper(event) + " ON " + quote(t.Name.Name) + " BEGIN SELECT 'admitted'; END"
+			if err := s.replaceOther(name, sql); err != nil {
+				return err
+			}
+			if _, err := s.exec(sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("admit scripts to %s: %w", t.Name, err)
+	}
+	return nil
 }
 
 // Open lets everybody write to it.

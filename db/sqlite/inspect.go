@@ -65,7 +65,7 @@ func named(name string) schema.Name { return schema.Name{Schema: "main", Name: n
 // ourTables and ourTriggers match the names of what we make in a file, and no others: an application may have a table
 // whimbrel_orders, which moves like any other. Settings refuses one that has the very name of one of ours.
 var (
-	ourTables   = regexp.MustCompile(`(?i)^whimbrel_(source_(owner|lane|steps|record_[0-9]+)|target_(epoch|range|lane|list))$`)
+	ourTables   = regexp.MustCompile(`(?i)^whimbrel_(shadow|adopted|source_(owner|lane|steps|record_[0-9]+)|target_(epoch|range|lane|list))$`)
 	ourTriggers = regexp.MustCompile(`(?i)^whimbrel_((gate_|guard_|displace_)?(insert|update|delete))_[0-9]+$`)
 )
 

@@ -94,7 +94,7 @@ const mostMemory = 768 << 20
 
 // open opens a connection to a file that is named as the system names it.
 func open(name string, flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
-	uri := "file:" + (&url.URL{Path: name}).EscapedPath()
+	uri := fileURI(name)
 	switch {
 	case name == ":memory:":
 		uri = "file::memory:"
@@ -103,6 +103,9 @@ func open(name string, flags sqlite3.OpenFlag) (*sqlite3.Conn, error) {
 	}
 	return sqlite3.OpenContext(sqlite3.WithMaxMemory(context.Background(), mostMemory), uri)
 }
+
+// fileURI is the URI of a file that is named as the system names it.
+func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
 func (s *session) prepareSession() error {
 	if err := s.conn.BusyTimeout(lockWait); err != nil {

@@ -2,7 +2,12 @@ package sqlite
 
 import (
 	"encoding/hex"
+	"fmt"
+	"log"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +22,47 @@ import (
 	"github.com/whimbrel/whimbrel/schema"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram is set where this binary is another program that opens a file.
+const asProgram = "WHIMBREL_TEST_STATEMENTS"
+
+func TestMain(m *testing.M) {
+	if statements := os.Getenv(asProgram); statements != "" {
+		otherProgram(os.Args[1], statements)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// otherProgram runs statements on the file of a URL and prints what they return.
+func otherProgram(address, statements string) {
+	u, err := url.Parse(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn, err := sqlite3.Open(u.Path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for statements != "" {
+		st, rest, err := conn.Prepare(statements)
+		if err != nil {
+			log.Fatal(err)
+		}
+		statements = rest
+		if st == nil {
+			continue
+		}
+		for st.Step() {
+			for i := range st.ColumnCount() {
+				fmt.Print(st.ColumnText(i), " ")
+			}
+			fmt.Println()
+		}
+		if err := st.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
 
 // TestSuite: the suite every driver passes.
 func TestSuite(t *testing.T) {
@@ -64,6 +109,15 @@ func newPlace(t testing.TB) drivertest.Place {
 			Quote:    quote,
 			Literal:  appLiteral,
 			Truncate: "DELETE FROM",
+		},
+		Shadow: func(t testing.TB, name string) (driver.Shadow, *url.URL) {
+			return driver.Shadow{Place: filepath.Join(filepath.Dir(path), name)}, u
+		},
+		Program: func(t testing.TB, address, statements string) (string, error) {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], address)
+			cmd.Env = append(os.Environ(), asProgram+"="+statements)
+			out, err := cmd.CombinedOutput()
+			return string(out), err
 		},
 		Left: func(t testing.TB) []string { return leftovers(t, path) },
 	}

@@ -337,7 +337,8 @@ func (s *scene) buildKilled() {
 	b := s.build(d, "shadow")
 	for range 3 {
 		if !s.kill() {
-			break
+			b.leave()
+			return
 		}
 		s.recovers(d,
 			func() error { return d.Shadows.Make(s.ctx, b.place) },
