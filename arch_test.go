@@ -41,7 +41,7 @@ var arrows = []struct{ folder, may string }{
 	{"internal/verify", "row schema db db/driver internal/failpoint internal/load"},
 
 	{"internal/plan", "row schema db db/driver internal/check internal/translate internal/load"},
-	{"internal/transform", "row schema db/driver"},
+	{"internal/transform", "row schema db/driver internal/plain"},
 	{"internal/release", "internal/strict internal/transform row schema db db/driver internal/check internal/translate internal/load internal/verify internal/procedure"},
 
 	{"internal/move", "row schema db db/driver internal/failpoint internal/plain internal/procedure internal/work internal/state internal/check " +

@@ -56,6 +56,7 @@ func (p *program) checkCommand() *cobra.Command {
 			})
 		}),
 	}
+	p.showing(cmd)
 	cmd.Flags().BoolVar(&grants, "grants", false, "print the rights that the accounts of the URLs need, as statements")
 	cmd.Flags().StringVar(&account, "account", "", "print the rights that this account needs, on both sides, instead")
 	return cmd

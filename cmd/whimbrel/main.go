@@ -59,6 +59,7 @@ type program struct {
 	terminal *os.File  // where out is one; nil when it is none
 	drivers  []driver.Driver
 	config   string // the path of the configuration
+	show     bool   // --show-values
 }
 
 // exitError ends the program with a code; without a cause it has been said already why.
@@ -117,6 +118,11 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(p.initCommand(), p.checkCommand(), p.runCommand(), p.answerCommand(), p.statusCommand(), p.repeatCommand(),
 		p.resetCommand(), p.verifyCommand(), p.reportCommand(), p.demoCommand(), p.versionCommand())
 	return root
+}
+
+// showing adds the flag that lets errors hold values.
+func (p *program) showing(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.show, "show-values", false, "where a release's rule fails on a row, show the row's cells: on the screen, in the log and in the report")
 }
 
 // failing makes a command's errors end the program with code 1, unless they say another.

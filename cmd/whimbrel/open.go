@@ -46,7 +46,7 @@ func (p *program) hold(ctx context.Context, say said) (*opened, error) {
 	if say == lines {
 		handlers = append(handlers, tint.NewTextHandler(p.err, &tint.Options{TimeFormat: time.TimeOnly, NoColor: true}))
 	}
-	o.Move, err = move.Open(ctx, move.Setup{Config: config, State: s, Drivers: p.drivers, Program: version(), Log: slog.New(slog.NewMultiHandler(handlers...))})
+	o.Move, err = move.Open(ctx, move.Setup{Config: config, State: s, Drivers: p.drivers, Program: version(), ShowValues: p.show, Log: slog.New(slog.NewMultiHandler(handlers...))})
 	if err != nil {
 		return nil, errors.Join(err, o.Close())
 	}

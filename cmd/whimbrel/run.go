@@ -37,6 +37,7 @@ func (p *program) runCommand() *cobra.Command {
 		}),
 	}
 	g.flags(cmd)
+	p.showing(cmd)
 	return cmd
 }
 
@@ -51,6 +52,7 @@ func (p *program) repeatCommand() *cobra.Command {
 		}),
 	}
 	g.flags(cmd)
+	p.showing(cmd)
 	return cmd
 }
 

@@ -55,12 +55,14 @@ type Cursor interface {
 	Close() error
 }
 
-// CellError is a value that can not be carried, with its place. It never holds the value itself.
+// CellError is a value that can not be carried, with its place. It never holds the value itself, but where the operator asked to
+// see values.
 type CellError struct {
 	Table  schema.Name
 	Column string // empty where it is the whole row
 	Key    string // the row's key, for people; empty when not known
 	Why    string // a clause: "is not valid UTF-8"
+	Cells  string // what the row holds, for people; empty unless it was asked for
 }
 
 // Error names the place and the reason.
@@ -70,9 +72,21 @@ func (e *CellError) Error() string {
 		s = "column " + e.Column + " of " + e.Table.String()
 	}
 	if e.Key != "" {
-		s += ", key " + e.Key + ","
+		return s + ", key " + e.Place()
 	}
-	return s + " " + e.Why
+	return s + " " + e.Place()
+}
+
+// Place says of which row, why and, where that was asked for, with which cells.
+func (e *CellError) Place() string {
+	s := e.Why
+	if e.Key != "" {
+		s = e.Key + ", " + s
+	}
+	if e.Cells != "" {
+		s += "; the row: " + e.Cells
+	}
+	return s
 }
 
 // Intake says what a load will bring.

@@ -26,6 +26,8 @@ type Setup struct {
 	Drivers []driver.Driver
 	Log     *slog.Logger // one line for each step's begin and end, and for what an operator must see
 	Program string       // name and version, as certificates say them
+
+	ShowValues bool // errors about rows that a release's rule can not make hold their cells
 }
 
 // Conductor goes through the story.

@@ -25,6 +25,7 @@ type Move struct {
 	drivers []driver.Driver
 	log     *slog.Logger
 	program string
+	show    bool // values of rows that a release's rule can not make
 
 	engine   *procedure.Engine
 	sides    sides
@@ -67,7 +68,7 @@ var (
 // Open returns the move that a configuration and a state make. It opens no database: that is done when a step needs it.
 func Open(ctx context.Context, s Setup) (*Move, error) {
 	m := &Move{
-		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, program: s.Program, board: newBoard(), replays: &replays{},
+		config: s.Config, state: s.State, drivers: s.Drivers, log: s.Log, program: s.Program, show: s.ShowValues, board: newBoard(), replays: &replays{},
 		indexing: make(chan struct{}, max(s.Config.Sessions.Target, 1)), careful: make(chan struct{}, 1), rereading: make(chan struct{}, 1),
 	}
 	m.laid.Store(&layout{})

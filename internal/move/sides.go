@@ -90,6 +90,9 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 		return nil, errors.Join(err, db.Close())
 	}
 	view.Tell(m.losses)
+	if m.show {
+		view.ShowValues()
+	}
 	m.sides.view = view
 	return view.Database, nil
 }

@@ -187,7 +187,7 @@ func (e *expression) run(machine *vm.VM, env map[string]any) (any, error) {
 	case errors.As(err, &why):
 		return nil, why
 	case err != nil: // its text may hold the values
-		return nil, errors.New("can not be computed from the values of this row")
+		return nil, &hidden{firstLine(err)}
 	}
 	return value, nil
 }

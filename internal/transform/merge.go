@@ -57,7 +57,7 @@ func (f *form) compileMerge() error {
 		}
 	}
 	for _, k := range f.secondary() {
-		if !plain(k) {
+		if !ofColumns(k) {
 			return mistake(rule.Place, "merge: the unique key %s of %s has a condition or an expression, so that nobody can tell whether two rows share its value; make it one of columns", k.Name, f.source.Name)
 		}
 	}
@@ -90,7 +90,7 @@ func (f *form) secondary() []*schema.Key {
 	return all
 }
 
-func plain(k *schema.Key) bool {
+func ofColumns(k *schema.Key) bool {
 	return k.Where == "" && !slices.ContainsFunc(k.Columns, func(p schema.Part) bool { return p.Column == "" })
 }
 

@@ -56,11 +56,9 @@ func (v *view) merging(f *form, t *schema.Table, s schema.Shape) (*merging, erro
 	if m.theirs, err = f.known(wide); err != nil {
 		return nil, err
 	}
-	m.rows, err = f.reader(wide)
-	if err != nil {
+	if m.rows, err = v.reading(f, wide); err != nil {
 		return nil, err
 	}
-	m.rows.losses = v.losses
 	m.wide = row.NewBatch(wide.Width())
 	return m, nil
 }

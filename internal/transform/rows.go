@@ -3,11 +3,9 @@ package transform
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/expr-lang/expr/vm"
 
-	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -23,6 +21,7 @@ type rows struct {
 	env     map[string]any
 	scratch []byte
 
+	show   bool   // errors hold the row's cells
 	losses Losses // nil where nobody is told
 	lost   []LostValue
 	before int // of these are those of earlier rows
@@ -182,11 +181,11 @@ func (r *rows) moved(from *row.Batch, i int) (bool, error) {
 	}
 	value, err := r.form.where.run(&r.machine, r.env)
 	if err != nil {
-		return false, r.fail(from, i, "", fmt.Errorf("where, %s: %w", r.form.rule.Place, err))
+		return false, r.fail(from, i, "", fmt.Errorf("%w (where, %s)", err, at(r.form.rule.Place, r.form.where)))
 	}
 	is, truth := value.(bool)
 	if value != nil && !truth {
-		return false, r.fail(from, i, "", fmt.Errorf("where, %s: gives %T and not true or false", r.form.rule.Place, value))
+		return false, r.fail(from, i, "", fmt.Errorf("can not be moved or left out: where gives %T and not true or false (%s)", value, at(r.form.rule.Place, r.form.where)))
 	}
 	return is, nil
 }
@@ -225,7 +224,7 @@ func (r *rows) cell(from *row.Batch, i int, c *cell, to *row.Batch) error {
 		}
 	}
 	if err != nil {
-		return r.fail(from, i, c.name, fmt.Errorf("%w (%s)", err, c.place))
+		return r.fail(from, i, c.name, fmt.Errorf("%w (%s)", err, at(c.place, c.value)))
 	}
 	if r.scratch == nil {
 		r.scratch = []byte{}
@@ -241,21 +240,8 @@ func (r *rows) null(from *row.Batch, i int, c *cell, to *row.Batch) error {
 		if where == "" {
 			where = r.form.rule.Place
 		}
-		return r.fail(from, i, c.name, fmt.Errorf("would be NULL, which the column does not take (%s)", where))
+		return r.fail(from, i, c.name, fmt.Errorf("would be NULL, which the column does not take (%s)", at(where, c.value)))
 	}
 	to.AppendNull()
 	return nil
-}
-
-// fail names the row; never a value.
-func (r *rows) fail(from *row.Batch, i int, column string, err error) error {
-	return &driver.CellError{Table: r.form.view.Name, Column: column, Key: r.key(from, i), Why: err.Error()}
-}
-
-func (r *rows) key(from *row.Batch, i int) string {
-	parts := make([]string, len(r.read.Key))
-	for n, k := range r.read.Key {
-		parts[n] = string(from.Cell(i, k))
-	}
-	return strings.Join(parts, ", ")
 }

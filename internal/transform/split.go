@@ -141,9 +141,10 @@ func (f *form) keyed() error {
 // several appends the rows that are made of one.
 func (r *rows) several(from *row.Batch, i int, to *row.Batch) error {
 	s := r.form.split
+	delete(r.env, s.name) // of the row before
 	list, err := s.each.run(&r.machine, r.env)
 	if err != nil {
-		return r.fail(from, i, s.name, fmt.Errorf("%w (each, %s)", err, r.form.rule.Split.Place))
+		return r.fail(from, i, s.name, fmt.Errorf("%w (each, %s)", err, at(r.form.rule.Split.Place, s.each)))
 	}
 	if list == nil {
 		return nil
@@ -151,7 +152,7 @@ func (r *rows) several(from *row.Batch, i int, to *row.Batch) error {
 	elements := reflect.ValueOf(list)
 	switch {
 	case !isList(elements.Type()):
-		return r.fail(from, i, s.name, fmt.Errorf("can not be made: each gives %T and not a list (%s)", list, r.form.rule.Split.Place))
+		return r.fail(from, i, s.name, fmt.Errorf("can not be made: each gives %T and not a list (%s)", list, at(r.form.rule.Split.Place, s.each)))
 	case elements.Len() > s.most:
 		return r.fail(from, i, s.name, fmt.Errorf("can not be made: the list has %d elements, and most allows %d (%s)", elements.Len(), s.most, r.form.rule.Split.Place))
 	}

@@ -135,8 +135,8 @@ func TestSplitting(t *testing.T) {
 func TestSplitsThatStop(t *testing.T) {
 	for each, want := range map[string]string{
 		`split("a b c d", " ")`:              "column place of main.word, key 7, can not be made: the list has 4 elements, and most allows 3 (r:3)",
-		`fromJSON(name)`:                     "column place of main.word, key 7, is no JSON (each, r:3)",
-		`fromJSON("{\"a\": 1}")`:             "column place of main.word, key 7, can not be made: each gives map[string]interface {} and not a list (r:3)",
+		`fromJSON(name)`:                     "column place of main.word, key 7, is no JSON (each, r:3: fromJSON(name))",
+		`fromJSON("{\"a\": 1}")`:             "column place of main.word, key 7, can not be made: each gives map[string]interface {} and not a list (r:3: fromJSON(",
 		`fromJSON("[1]")`:                    "column word of main.word, key 7, is int, and the column holds text",
 		`fromJSON("[\"a\", [], \"b\"]")`:     "column word of main.word, key 7,",
 		`name == "" ? [] : fromJSON("[{}]")`: "column word of main.word, key 7,",

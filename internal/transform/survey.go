@@ -62,7 +62,7 @@ func (s surveyor) try(ctx context.Context, f *form, t *schema.Table, columns []s
 			sh.Columns = append(sh.Columns, naturally(f.view.Column(name)))
 		}
 	}
-	turning, err := f.reader(sh)
+	turning, err := s.v.reading(f, sh)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,6 @@ func (s surveyor) try(ctx context.Context, f *form, t *schema.Table, columns []s
 			return nil, err
 		}
 	}
-	turning.losses = s.v.losses
 	in, out := row.NewBatch(turning.read.Width()), row.NewBatch(sh.Width())
 	for {
 		end := cursor.Fill(ctx, in)
@@ -111,7 +110,7 @@ func (f *tried) note(err error) bool {
 	if !errors.As(err, &cell) {
 		return false
 	}
-	f.count(driver.Fact{Column: cell.Column, What: driver.Unmade, Sample: cell.Key})
+	f.count(driver.Fact{Column: cell.Column, What: driver.Unmade, Sample: cell.Place()})
 	return true
 }
 

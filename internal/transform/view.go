@@ -15,6 +15,7 @@ type view struct {
 	*driver.Database                       // the source as it is
 	forms            map[schema.Name]*form // by the names of the tables that they are of, which are the source's but for fed ones
 	losses           Losses
+	show             bool  // errors about rows hold their cells
 	broken           error // why there are no forms; then what begins something fails, and what takes something back does not
 }
 
@@ -206,11 +207,17 @@ func (v *view) rows(t *schema.Table, s schema.Shape) (*rows, error) {
 	if f == nil {
 		return nil, nil
 	}
+	return v.reading(f, s)
+}
+
+// reading is what turns rows of a form.
+func (v *view) reading(f *form, s schema.Shape) (*rows, error) {
 	r, err := f.reader(s)
-	if err == nil {
-		r.losses = v.losses
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.losses, r.show = v.losses, v.show
+	return r, nil
 }
 
 // Renamed returns the new names of the source's tables that get one.
