@@ -237,7 +237,7 @@ func (m many) Fingerprints(ctx context.Context, tables []*schema.Table) ([]strin
 type rights struct{ v *view }
 
 func (r rights) Needed(ctx context.Context, s driver.Scope) ([]driver.Right, error) {
-	s.Tables, s.Live = r.v.once(s.Tables), r.v.once(s.Live)
+	s.Tables, s.Live = r.v.once(s.Tables), r.v.sources(s.Live) // each of the live has a record of its own
 	return r.v.Rights.Needed(ctx, s)
 }
 
