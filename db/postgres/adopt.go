@@ -134,12 +134,16 @@ func adoption(all []object, from, into string) string {
 		if !o.part {
 			fmt.Fprintf(&sql, "EXECUTE 'ALTER %s ' || %s || ' OWNER TO CURRENT_USER';\n", o.keyword(), name)
 		}
-		if o.keyword() == "ROUTINE" && o.what != "aggregate" {
-			fmt.Fprintf(&sql, "IF EXISTS (SELECT FROM pg_proc WHERE oid = %s AND %s = ANY (proconfig)) THEN EXECUTE 'ALTER ROUTINE ' || %s || %s; END IF;\n",
-				o.id, "'search_path=' || quote_ident("+literal(from)+")", name, literal(" SET search_path = "+quote(into)))
-		}
 	}
-	return "DO " + literal("BEGIN\n"+sql.String()+"END")
+	return "DO " + literal("DECLARE had text; BEGIN\n"+sql.String()+routinePaths(from, into)+"END")
+}
+
+// routinePaths plans another search path for routines that have moved and bring one of their own which begins with the place.
+func routinePaths(from, into string) string {
+	begin := "('search_path=' || quote_ident(" + literal(from) + "))"
+	return `FOR had IN SELECT 'ALTER ROUTINE ' || p.oid::regprocedure || ' SET search_path = ' || ` + literal(quote(into)) + ` || substr(c.entry, length(` + begin + `) + 1)
+		FROM pg_proc p, unnest(p.proconfig) AS c(entry) WHERE p.pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = ` + literal(into) + `)
+			AND left(c.entry || ', ', length(` + begin + `) + 2) = ` + begin + ` || ', ' LOOP EXECUTE had; END LOOP; `
 }
 
 // Lend moves tables into the place, with their partitions, and gives them to the account.

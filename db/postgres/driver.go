@@ -158,6 +158,7 @@ type database struct {
 	version  int    // server_version_num
 	release  string // server_version
 	home     string // where unqualified names live
+	behind   behind
 	server   string
 	encoding string
 	silent   bool // our sessions may set session_replication_role
@@ -194,9 +195,8 @@ func (db *database) look(ctx context.Context) error {
 	} else if classify(err) != driver.Refused {
 		return err
 	}
-	db.home = l.home
-	db.silent = l.silent
-	return nil
+	db.home, db.silent = l.home, l.silent
+	return db.lookBehind(ctx, l.session)
 }
 
 func (db *database) roles() *driver.Database {

@@ -153,6 +153,9 @@ func (r rights) target(role string, scope driver.Scope) []need {
 func (r rights) shadows(role string, scope driver.Scope) []need {
 	var needs []need
 	for _, s := range scope.Shadows {
+		if s.Account == "" {
+			continue // which is said where it builds
+		}
 		needs = append(needs, need{driver.Right{
 			Rule: "shadow-connect", Level: driver.Forbidden,
 			Message: "The role " + s.Account + ", which builds the new release, is not there or may not connect to the database.",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -15,8 +16,8 @@ import (
 	"github.com/whimbrel/whimbrel/db/driver"
 )
 
-// scripts let a release's programs in. A place is the search path, and nothing else is: what is named without a schema is the
-// place's or is not there.
+// scripts let a release's programs in. A place begins the search path. No schema with tables of others stands behind a shadow: what is
+// named without a schema is the shadow's, or an extension's, or is not there.
 type scripts struct{ db *database }
 
 // Dialect is goose's word.
@@ -39,13 +40,47 @@ func (c scripts) Address(u *url.URL, place string) (string, error) {
 	return bare.String(), nil
 }
 
+// behind are the schemas that stand behind a place in the search path.
+type behind struct {
+	home   []string // the default one: what the account that the database was opened with finds too
+	shadow []string // a shadow: schemas that hold extensions and no table
+}
+
+// lookBehind finds them.
+func (db *database) lookBehind(ctx context.Context, s *session) error {
+	if err := json.Unmarshal(s.path, &db.behind.home); err != nil {
+		return err
+	}
+	const extensions = `SELECT DISTINCT n.nspname FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace
+		WHERE n.nspname <> ALL ($1::text[]) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')) ORDER BY 1`
+	r, err := s.query(ctx, extensions, nameArray([]string{"pg_catalog", "public", db.home}))
+	if err != nil {
+		return err
+	}
+	for _, line := range r.Rows {
+		db.behind.shadow = append(db.behind.shadow, string(line[0]))
+	}
+	return nil
+}
+
 // path is the search path of a place.
 func (c scripts) path(place string) (string, error) {
 	place = cmp.Or(place, c.db.home)
 	if strings.Contains(place, "\x00") {
 		return "", fmt.Errorf("no schema can be named %q", place)
 	}
-	return quote(place), nil
+	rest := c.db.behind.shadow
+	if place == c.db.home {
+		rest = c.db.behind.home
+	}
+	all := []string{place}
+	for _, name := range rest {
+		if name != place {
+			all = append(all, name)
+		}
+	}
+	return quoteAll(all), nil
 }
 
 // escaped writes a value as a word of an option, of which blanks are the ends.

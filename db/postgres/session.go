@@ -17,6 +17,7 @@ import (
 type session struct {
 	conn   *pgconn.PgConn
 	home   string         // current_schema() before our search_path
+	path   []byte         // current_schemas() before it, as JSON
 	silent bool           // session_replication_role is replica
 	stages map[int]*stage // the temporary tables of Apply, by table number
 	spare  []byte         // the buffer of the last COPY
@@ -138,11 +139,11 @@ func (db *database) connect(ctx context.Context) (*session, error) {
 // prepare makes a session ours. Until it has set the search path, names are the database owner's to choose: they are written in
 // full, and nothing but an own function of the server is called.
 func (s *session) prepare(ctx context.Context, o driver.Options) error {
-	r, err := s.query(ctx, "SELECT coalesce(pg_catalog.current_schema(), 'public')")
+	r, err := s.query(ctx, "SELECT coalesce(pg_catalog.current_schema(), 'public'), pg_catalog.array_to_json(pg_catalog.current_schemas(false))")
 	if err != nil {
 		return err
 	}
-	s.home = string(r.Rows[0][0])
+	s.home, s.path = string(r.Rows[0][0]), r.Rows[0][1]
 	run := "SELECT set_config('whimbrel.run', " + literal(runLabel(o)) + ", false);"
 	if err := s.exec(ctx, settings+run); err != nil {
 		return fmt.Errorf("set up a session: %w", err)
