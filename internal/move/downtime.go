@@ -23,6 +23,11 @@ func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", plain.Line(t.name), p.rows, p.backlog)
 	}
+	if warning, err := m.warnOfDrift(ctx); err != nil {
+		return "", err
+	} else if warning != "" {
+		text.WriteString(warning)
+	}
 	if f := m.forecast(ctx); f != nil {
 		fmt.Fprintf(&text, "The downtime would take about %.0f seconds: %s", f.DowntimeSeconds, f.Why)
 	}

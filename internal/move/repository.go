@@ -115,21 +115,39 @@ const driftKey = "drift"
 
 // checkRepository looks whether the repository is as the shadow was built from. The source must be shut. Again: looks again.
 func (m *Move) checkRepository(ctx context.Context) error {
-	source, err := m.source(ctx)
+	drift, err := m.drifting(ctx)
 	if err != nil {
 		return err
 	}
-	var drift []string
+	return m.state.SetDocument(ctx, driftKey, drift)
+}
+
+// warnOfDrift says before the downtime what would be found in it: now rows can still be put back.
+func (m *Move) warnOfDrift(ctx context.Context) (string, error) {
+	drift, err := m.drifting(ctx)
+	if err != nil || len(drift) == 0 {
+		return "", err
+	}
+	return "The shadow was built from rows that have changed since: " + strings.Join(drift, "; ") +
+		". Put them back as they were, or the shadow must be built again within the downtime.\n", nil
+}
+
+// drifting says of each table of the repository that is not as the shadow was built from it how it is not.
+func (m *Move) drifting(ctx context.Context) (drift []string, err error) {
+	source, err := m.source(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range m.repository() {
 		how, err := m.drifted(ctx, source, t)
 		if err != nil {
-			return fmt.Errorf("look whether %s has changed since the shadow was built: %w", t.name, err)
+			return nil, fmt.Errorf("look whether %s has changed since the shadow was built: %w", t.name, err)
 		}
 		if how != "" {
 			drift = append(drift, t.name+" "+how)
 		}
 	}
-	return m.state.SetDocument(ctx, driftKey, drift)
+	return drift, nil
 }
 
 // drifted says in a clause how a table is not as the shadow was built from it; empty when it is. Its rows are read only where something
@@ -226,8 +244,7 @@ func (m *Move) tellDrift(ctx context.Context) (string, error) {
 	if drift == "" {
 		return "", procedure.Nothing
 	}
-	return drift + "\nThe answer " + rebuild + " builds the shadow again, within the downtime. Or put these rows back at the source as they were and give " +
-		"whimbrel repeat check-repository, or reset the move.", nil
+	return drift + "\nThe answer " + rebuild + " builds the shadow again, within the downtime, while the source is shut; or reset the move.", nil
 }
 
 // judgeDrift takes the one answer.
@@ -239,8 +256,8 @@ func (m *Move) judgeDrift(ctx context.Context, answer string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("the shadow was built from rows that have changed since: %s. The answer is %s, which builds it again within the downtime; "+
-		"or put these rows back at the source as they were and give whimbrel repeat check-repository, or reset the move", strings.ReplaceAll(drift, "\n", ". "), rebuild)
+	return fmt.Errorf("the shadow was built from rows that have changed since: %s; the answer is %s, which builds it again within the downtime, or reset the move",
+		strings.ReplaceAll(drift, "\n", "; "), rebuild)
 }
 
 // rebuildShadow builds the shadow again from the rows as they are, and copies it where it has to be copied.
