@@ -103,7 +103,8 @@ func (m *Move) reopenSource(ctx context.Context) error {
 }
 
 // drain returns when every change is at the target: the records and the repair lists are empty, no table was altered, the
-// gate still holds, and both sides remember the same last batch. Again: finds it so.
+// gate still holds, the ledger has every range, each table has its keys, and both sides remember the same last batch. Again: finds
+// it so.
 func (m *Move) drain(ctx context.Context) error {
 	source, target, err := m.both(ctx)
 	if err != nil {
@@ -129,6 +130,11 @@ func (m *Move) drain(ctx context.Context) error {
 		return err
 	}
 	if err := m.whole(ctx, target, tables); err != nil {
+		return err
+	}
+	if err := each(ctx, tables, m.writers(), func(ctx context.Context, t *table) error {
+		return m.buildKeys(ctx, target, target.Dialect.CreateKeys(t.target)) // they are there, unless the target was set back
+	}); err != nil {
 		return err
 	}
 	for _, t := range tables {
