@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"sync/atomic"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -36,6 +37,8 @@ type Move struct {
 	careful  chan struct{} // held while rows of many megabytes are in memory
 
 	rereading chan struct{} // held while one table's keys are read again: it takes a second session of each side
+
+	marking sync.Mutex // held while what is kept of a table beside its rows is changed
 
 	laid   atomic.Pointer[layout] // read by those who watch while it is made
 	looked atomic.Bool            // this process has looked at the source: what it found is fresh

@@ -74,17 +74,13 @@ func (m *Move) weighRecords(ctx context.Context) error {
 
 // disarm takes capture off one table and keeps that, and why. Its copy can not be followed from then on.
 func (m *Move) disarm(ctx context.Context, source *driver.Database, t *table, total, own int64) error {
-	var was mark
-	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
-		return err
-	}
-	was.Lost = fmt.Sprintf("the records took %d MiB of the source's disk, %d of them for this table, and %d are allowed (records.limit-mib), so its capture was taken off",
+	why := fmt.Sprintf("the records took %d MiB of the source's disk, %d of them for this table, and %d are allowed (records.limit-mib), so its capture was taken off",
 		total>>20, own>>20, m.config.Records.LimitMiB)
-	if err := m.state.SetDocument(ctx, markKey(t), was); err != nil {
+	if err := m.remark(ctx, t, func(seen *mark) { seen.Lost = why }); err != nil {
 		return err
 	}
-	m.log.Error("capture is taken off", "table", t.name, "why", was.Lost)
-	m.board.stop(t.name, lostError(t, was.Lost))
+	m.log.Error("capture is taken off", "table", t.name, "why", why)
+	m.board.stop(t.name, lostError(t, why))
 	m.board.change(t.name, func(p *progress) { p.record = 0 })
 	_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())

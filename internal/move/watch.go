@@ -75,8 +75,7 @@ func (m *Move) examine(ctx context.Context, t *table) error {
 		return fmt.Errorf("%s was altered during the move (%s), so its copy can not be followed any more; reset and start again, or move it in the downtime", t.name, why)
 	case driver.Suspect:
 		m.log.Warn("changes may have been hidden: every key is read again", "table", t.name, "why", why)
-		was.Suspect = why
-		if err := m.state.SetDocument(ctx, markKey(t), was); err != nil {
+		if err := m.remark(ctx, t, func(seen *mark) { seen.Suspect = why }); err != nil {
 			return err
 		}
 		running, err := m.following(ctx, t)
@@ -91,6 +90,17 @@ func (m *Move) examine(ctx context.Context, t *table) error {
 	if print == was.Print {
 		return nil
 	}
-	was.Print = print
-	return m.state.SetDocument(ctx, markKey(t), was)
+	return m.remark(ctx, t, func(seen *mark) { seen.Print = print })
+}
+
+// remark changes what is kept of a table: others may have changed it since it was read, to say that its capture was taken off.
+func (m *Move) remark(ctx context.Context, t *table, change func(*mark)) error {
+	m.marking.Lock()
+	defer m.marking.Unlock()
+	var seen mark
+	if _, err := m.state.Document(ctx, markKey(t), &seen); err != nil {
+		return err
+	}
+	change(&seen)
+	return m.state.SetDocument(ctx, markKey(t), seen)
 }

@@ -1,0 +1,45 @@
+package move
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+// A table is given up while its fingerprint is taken. That it was is not forgotten by whoever keeps what the fingerprint says: the
+// next process would follow a table without capture.
+func TestATableThatIsGivenUpStaysSo(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	for _, question := range []string{"accept-findings", "confirm-downtime"} {
+		if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+			t.Fatalf("%s, %v", outcome, err)
+		}
+		if question == "accept-findings" {
+			_ = m.Answer(t.Context(), question, procedure.Yes)
+		}
+	}
+	lost := of(m.tables(), Uptime)[0]
+	source, err := m.source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	var disarmed error
+	s.source.Fault = func(op string) error {
+		if op == "before Watcher.Fingerprint" {
+			once.Do(func() { disarmed = m.disarm(t.Context(), source, lost, 9<<20, 9<<20) })
+		}
+		return nil
+	}
+	err = m.examine(t.Context(), lost)
+	why, failed := m.lost(t.Context(), lost)
+	if err := errors.Join(disarmed, failed); err != nil {
+		t.Fatal(err)
+	}
+	if why == "" || err == nil {
+		t.Errorf("it is kept that it was given up because %q, and the look at it ended with %v", why, err)
+	}
+}
