@@ -291,6 +291,8 @@ func (r watcher) Fingerprint(ctx context.Context, t *schema.Table) (print string
 func (r watcher) Judge(earlier, later string) (driver.Verdict, string) {
 	a, b := strings.SplitN(earlier, "|", 3), strings.SplitN(later, "|", 3)
 	switch {
+	case len(b) == 3 && strings.HasPrefix(b[2], "off"):
+		return driver.Suspect, "a trigger is off"
 	case earlier == later:
 		return driver.Harmless, ""
 	case len(a) < 3 || len(b) < 3 || a[0] != b[0] || a[1] != b[1]:

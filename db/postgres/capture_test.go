@@ -323,6 +323,7 @@ func TestInstallDoesNotHoldTheApplicationUp(t *testing.T) {
 
 // TestTheWatcherJudges what happens to a table and to our triggers.
 func TestTheWatcherJudges(t *testing.T) {
+	const subscription = "CREATE SUBSCRIPTION other CONNECTION 'dbname=other' PUBLICATION other WITH (connect = false, slot_name = NONE)"
 	cases := []struct {
 		sql  string
 		want driver.Verdict
@@ -337,6 +338,8 @@ func TestTheWatcherJudges(t *testing.T) {
 			"ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_delete_1; ALTER TABLE a ENABLE ALWAYS TRIGGER whimbrel_empty_1", driver.Suspect},
 		{"VACUUM FULL whimbrel_source.record_1", driver.Suspect},
 		{"ALTER TABLE a ENABLE ROW LEVEL SECURITY", driver.Suspect},
+		{subscription, driver.Suspect},
+		{subscription + "; INSERT INTO pg_subscription_rel SELECT oid, 'a'::regclass, 'r' FROM pg_subscription", driver.Invalid},
 		{"ALTER TABLE a ENABLE TRIGGER USER", driver.Invalid},
 		{"DROP TRIGGER whimbrel_update_1 ON a", driver.Invalid},
 		{"ALTER TABLE a ADD COLUMN w integer", driver.Invalid},
@@ -360,6 +363,11 @@ func TestTheWatcherJudges(t *testing.T) {
 		}
 		if got, why := p.source.Watcher.Judge(before, after); got != c.want || why == "" {
 			t.Errorf("%s: %s (%s), want %s", c.sql, got, why, c.want)
+		}
+		// What hides changes now does so from the beginning too, if it was there when the first fingerprint was taken.
+		if got, why := p.source.Watcher.Judge(after, after); strings.Contains(why, "off") != strings.Contains(c.sql, "TRIGGER USER") ||
+			strings.Contains(why, "subscription") != strings.Contains(c.sql, "_rel") {
+			t.Errorf("%s from the beginning: %s (%s)", c.sql, got, why)
 		}
 	}
 }

@@ -45,25 +45,27 @@ type fingerprint struct {
 	Primary     string            `json:"primary"`
 	Members     json.RawMessage   `json:"members"`
 	Security    json.RawMessage   `json:"security"`
-	Subscribed  bool              `json:"subscribed"`
+	Subscribed  bool              `json:"subscribed"` // the database is to changes of another
+	Fed         bool              `json:"fed"`        // and the table is among what is changed so
 	Triggers    map[string]stamps `json:"triggers"`
 	Function    json.RawMessage   `json:"function"`
 	Record      json.RawMessage   `json:"record"`
 }
 
-// Judge reads what changed. What it does not know is invalid.
+// Judge reads what changed, and what hides changes now, be it from the beginning. What it does not know is invalid.
 func (watcher) Judge(earlier, later string) (driver.Verdict, string) {
-	if earlier == later {
-		return driver.Harmless, "nothing changed"
-	}
 	var a, b fingerprint
-	if json.Unmarshal([]byte(earlier), &a) != nil {
-		return driver.Invalid, "the earlier fingerprint can not be read"
-	}
 	if json.Unmarshal([]byte(later), &b) != nil {
 		return driver.Invalid, "the table is gone"
 	}
-	switch {
+	if json.Unmarshal([]byte(earlier), &a) != nil {
+		return driver.Invalid, "the earlier fingerprint can not be read"
+	}
+	switch hidden := b.hides(); {
+	case earlier == later && hidden == "":
+		return driver.Harmless, "nothing changed"
+	case earlier == later:
+		return driver.Invalid, hidden
 	case a.ID != b.ID:
 		return driver.Invalid, "another table has its name"
 	case a.Kind != b.Kind || a.Persistence != b.Persistence:
@@ -74,6 +76,9 @@ func (watcher) Judge(earlier, later string) (driver.Verdict, string) {
 		return driver.Invalid, "its partitions or heirs changed"
 	case len(a.Record) > 0 && len(b.Record) < 5 && len(a.Record) > 4:
 		return driver.Invalid, "its record is gone"
+	}
+	if hidden := b.hides(); hidden != "" {
+		return driver.Invalid, hidden
 	}
 	if verdict, why := judgeTriggers(a.Triggers, b.Triggers); verdict != driver.Harmless {
 		return verdict, why
@@ -95,15 +100,26 @@ func (watcher) Judge(earlier, later string) (driver.Verdict, string) {
 	return driver.Invalid, "it changed in a way that is not known"
 }
 
-// judgeTriggers: a trigger that is gone or off hides changes now; one that has another stamp may have hidden some.
+// hides says what hides changes of a captured table now; empty when nothing does.
+func (f fingerprint) hides() string {
+	for _, is := range f.Triggers {
+		if is[2] != "A" {
+			return "a trigger of ours is off"
+		}
+	}
+	if f.Fed && len(f.Triggers) > 0 && !rowTriggers(f.Triggers) {
+		return "a subscription writes to it, which fires no statement trigger"
+	}
+	return ""
+}
+
+// judgeTriggers: a trigger that is gone hides changes now; one that has another stamp may have hidden some.
 func judgeTriggers(a, b map[string]stamps) (driver.Verdict, string) {
 	for name, was := range a {
 		is, ok := b[name]
 		switch {
 		case !ok:
 			return driver.Invalid, "a trigger of ours is gone"
-		case is[2] != "A":
-			return driver.Invalid, "a trigger of ours is off"
 		case was != is:
 			return driver.Suspect, "a trigger of ours was changed for a moment"
 		}

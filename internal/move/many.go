@@ -116,6 +116,9 @@ func (m *Move) keepFingerprints(ctx context.Context, source *driver.Database, ta
 	}
 	marks := make(map[string]any, len(tables))
 	for i, t := range tables {
+		if verdict, why := source.Watcher.Judge(prints[i], prints[i]); verdict != driver.Harmless {
+			return fmt.Errorf("changes of %s are hidden (%s); mend that and repeat the step", t.name, why)
+		}
 		marks[markKey(t)] = mark{Print: prints[i]}
 	}
 	return m.state.SetDocuments(ctx, marks)

@@ -2,6 +2,7 @@ package move
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -41,5 +42,35 @@ func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 	}
 	if why == "" || err == nil {
 		t.Errorf("it is kept that it was given up because %q, and the look at it ended with %v", why, err)
+	}
+}
+
+// Triggers that are off when the first fingerprint is taken would be off for ever after, and every later fingerprint the same.
+func TestTriggersThatAreOffFromTheBeginningAreSeen(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.source.Fault = func(op string) error {
+		if op == "before Watcher.Fingerprint" {
+			s.source.Mute(people)
+		}
+		return nil
+	}
+	for {
+		outcome, err := m.Run(t.Context(), procedure.Stop)
+		if outcome == procedure.Waiting {
+			if at, _ := m.engine.Position().Question(); at.Step.Name == "accept-findings" {
+				_ = m.Answer(t.Context(), at.Step.Name, procedure.Yes)
+				continue
+			}
+		}
+		if outcome != procedure.Failure || err == nil || !strings.Contains(err.Error(), "changes of main.people are hidden") {
+			t.Fatalf("%s, %v", outcome, err)
+		}
+		break
+	}
+	s.source.Fault = nil
+	s.source.Unmute(people)
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Errorf("with the triggers on again: %s, %v", outcome, err)
 	}
 }

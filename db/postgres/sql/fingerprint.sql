@@ -12,6 +12,7 @@ SELECT jsonb_build_object(
 		UNION SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid) AS m),
 	'subscribed', EXISTS (SELECT FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
 		WHERE d.datname = current_database()),
+	'fed', EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = ANY (ARRAY(SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)))),
 	'triggers', (SELECT jsonb_object_agg(t.tgrelid::bigint || ' ' || t.tgname,
 			jsonb_build_array(t.oid::bigint, t.xmin::text, t.tgenabled))
 		FROM pg_trigger t WHERE t.tgname ~ ('^whimbrel_(insert|update|delete|key|empty|row)_' || $2 || '$')
