@@ -105,7 +105,7 @@ func (w *world) write(x *tx, d *decision) {
 	var what string
 	var err error
 	switch kind := d.of(24); {
-	case kind == 1:
+	case kind == 1, w.habits.empties && d.once(4):
 		what, err = "truncates", x.Truncate(n)
 	case kind < 8:
 		what, err = "inserts", x.Insert(n, w.app.rowOf(t, d, key)...)

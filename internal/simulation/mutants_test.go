@@ -49,7 +49,11 @@ var mutants = []mutant{
 	inSource("installed-at-once", "C6, naive-load-before-old-end", memory.InstalledAtOnce),
 	inSource("entries-not-on-disk", "C7, naive-async-source-replay", memory.EntriesNotOnDisk).in(crashing),
 	inSource("rows-not-on-disk", "C7, naive-async-source-load", memory.RowsNotOnDisk).in(crashing),
+	inSource("barrier-elsewhere", "C7, naive-barrier-other-connection", memory.BarrierElsewhere).in(crashing),
 	inTarget("lazy-commits", "C7, naive-async-target", memory.LazyCommits).in(crashing),
+	inSource("any-promise", "C8", memory.AnyPromise).in(setBack),
+	inCore("numbers-not-compared", "C8", flaws{source: memory.AnyPromise}).in(setBack),
+	inTarget("number-at-once", "C8, hazard 38", memory.NumberAtOnce).in(lateness),
 	inCore("forget-first", "C8, naive-delete-log-first", flaws{}),
 	inTarget("plain-upsert", "C9, naive-uniq-plain-upsert", memory.PlainUpsert),
 	inTarget("upsert-by-any-key", "C9, naive-uniq-odku", memory.UpsertByAnyKey),
@@ -57,7 +61,7 @@ var mutants = []mutant{
 	{name: "folded-keys", rules: "C10", flaws: flaws{source: memory.FoldedKeys, target: memory.FoldedKeys}},
 	inSource("new-key-only", "C10, naive-new-key-only", memory.NewKeyOnly),
 	inSource("no-truncates", "C11", memory.NoTruncates),
-	inCore("emptied-replayed", "C11, naive-truncate-replayed", flaws{}),
+	inCore("emptied-replayed", "C11, naive-truncate-replayed", flaws{}).in(emptying),
 	inSource("silent-cascades", "C12, naive-cascade", memory.SilentCascades),
 	inCore("fingerprints-ignored", "C13", flaws{}).in(muting),
 	inSource("gate-hasty", "C14, naive-no-wait-running", memory.GateHasty),
@@ -73,12 +77,9 @@ var mutants = []mutant{
 	inTarget("trimmed-text", "the comparison", memory.TrimmedText),
 }
 
-// elusive are mutants that no schedule was seen to kill yet; -hunt hunts them too.
+// elusive are mutants that no schedule was seen to kill; -hunt hunts them too. Rows that are parted have entries in the record already,
+// as the model shows, so that with one lane nothing is lost.
 var elusive = []mutant{
-	inSource("barrier-elsewhere", "C7, naive-barrier-other-connection", memory.BarrierElsewhere).in(crashing),
-	inTarget("number-at-once", "C8, hazard 38", memory.NumberAtOnce).in(lateness),
-	inSource("any-promise", "C8", memory.AnyPromise).in(setBack),
-	inCore("numbers-not-compared", "C8", flaws{source: memory.AnyPromise}).in(setBack),
 	inTarget("part-forgets", "C18", memory.PartForgets).in(moving),
 }
 

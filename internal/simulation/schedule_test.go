@@ -92,6 +92,10 @@ func (w *world) alive() *process {
 
 // decide takes one decision.
 func (w *world) decide(d *decision) {
+	if s := w.due; s != nil && !w.opened && w.quiet(s) {
+		w.due = nil
+		w.setBack(s)
+	}
 	calls := w.waiting()
 	p := w.alive()
 	if p == nil && !d.once(8) {

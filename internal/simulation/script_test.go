@@ -59,9 +59,10 @@ func (d *decision) once(n int) bool { return d.word != 0 && d.of(n) == 0 }
 
 // kept is a schedule as a file keeps it.
 type kept struct {
-	Mutant string // empty for the program as it is
-	Words  []uint32
-	Notes  string // for people
+	Mutant  string // empty for the program as it is
+	Trouble string // that the schedule is full of; empty for all kinds
+	Words   []uint32
+	Notes   string // for people
 }
 
 // String writes the file: notes, the mutant, and eight decisions a line.
@@ -72,6 +73,9 @@ func (k kept) String() string {
 	}
 	if k.Mutant != "" {
 		fmt.Fprintf(&b, "mutant %s\n", k.Mutant)
+	}
+	if k.Trouble != "" {
+		fmt.Fprintf(&b, "trouble %s\n", k.Trouble)
 	}
 	for i, w := range k.Words {
 		end := byte(' ')
@@ -97,6 +101,10 @@ func read(path string) (k kept, err error) {
 		}
 		if name, ok := strings.CutPrefix(line, "mutant "); ok {
 			k.Mutant = name
+			continue
+		}
+		if kind, ok := strings.CutPrefix(line, "trouble "); ok {
+			k.Trouble = kind
 			continue
 		}
 		for _, word := range strings.Fields(line) {

@@ -65,7 +65,7 @@ func keep(t *testing.T, seed uint64, r result, f flaws, mutant, dir, folder stri
 	}
 	file := filepath.Join(folder, fmt.Sprintf("seed-%d.schedule", seed))
 	notes := fmt.Sprintf("seed %d: %s\n%s", seed, short.failed, short.trace)
-	if err := os.WriteFile(file, []byte(kept{Mutant: mutant, Words: words, Notes: notes}.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(kept{Mutant: mutant, Trouble: string(f.trouble), Words: words, Notes: notes}.String()), 0o600); err != nil {
 		t.Error(err)
 	}
 	return fmt.Sprintf("seed %d: %s\n%d decisions of %d make it fail too, kept in %s", seed, short.failed, len(words), len(r.words), file)

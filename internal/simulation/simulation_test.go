@@ -19,6 +19,7 @@ var (
 	schedules = flag.Int("schedules", 200, "how many schedules TestSchedules plays")
 	first     = flag.Uint64("seed", 1, "the seed of the first of them")
 	tell      = flag.Bool("tell", false, "print the trace of each schedule")
+	prefers   = flag.String("trouble", "", "the kind of trouble that schedules are full of: "+string(crashing)+", "+string(setBack)+", …; empty for all kinds")
 	folder    = flag.String("keep", "testdata", "where a schedule that failed is written to")
 )
 
@@ -37,14 +38,14 @@ func TestSchedules(t *testing.T) {
 	var next atomic.Uint64
 	var mu sync.Mutex
 	var all counts
-	failures := 0
+	failures, full := 0, flaws{trouble: trouble(*prefers)}
 	t.Run("all", func(t *testing.T) {
 		for range runtime.GOMAXPROCS(0) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
 				for n := next.Add(1); n <= uint64(*schedules); n = next.Add(1) {
 					seed := *first + n - 1
-					r := run(t, drawn(seed), flaws{}, dir)
+					r := run(t, drawn(seed), full, dir)
 					mu.Lock()
 					all.add(r.counts)
 					if *tell {
@@ -55,7 +56,7 @@ func TestSchedules(t *testing.T) {
 						if failures > 5 {
 							t.Errorf("seed %d: %s", seed, r.failed)
 						} else {
-							t.Error(keep(t, seed, r, flaws{}, "", dir, *folder))
+							t.Error(keep(t, seed, r, full, "", dir, *folder))
 						}
 					}
 					mu.Unlock()
@@ -91,7 +92,7 @@ func TestRegressions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := run(t, played(k.Words), flaws{}, dir)
+			r := run(t, played(k.Words), flaws{trouble: trouble(k.Trouble)}, dir)
 			if *tell {
 				t.Log(r.trace)
 			}

@@ -122,6 +122,9 @@ func (w *world) goOn(k *parked, d *decision) {
 		w.let(k, context.Cause(k.ctx)) // its caller has given it up before it was done
 		return
 	}
+	if n := map[string]int{"Receipt.Durable": 10, "Cursor.Durable": 10, "Applier.Apply": 5}[k.Op]; n > 0 && !k.Done && w.habits.crashes > 0 && d.once(n) {
+		w.crash(w.source) // what was read may never have been
+	}
 	if afterwards[k.Op] && !k.Done {
 		switch {
 		case w.habits.late > 0 && d.once(6):
@@ -207,7 +210,24 @@ func (w *world) travel(d *decision, s *memory.Server) {
 		w.say("the %s is copied", w.name(s))
 		return
 	}
-	w.habits.travel--
+	if w.habits.travel--; w.habits.quiet && !w.quiet(s) {
+		w.due = s
+		return
+	}
+	w.setBack(s)
+}
+
+// quiet reports that none of our sessions is open at a server.
+func (w *world) quiet(s *memory.Server) bool {
+	others := 0
+	if s == w.source {
+		others = len(w.app.open)
+	}
+	return s.Sessions() == others
+}
+
+// setBack sets a server back to its copy.
+func (w *world) setBack(s *memory.Server) {
 	w.fault(w.name(s) + " set back")
 	w.say("the %s is set back", w.name(s))
 	s.Restore(w.copies[s])

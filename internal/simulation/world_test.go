@@ -41,8 +41,9 @@ type world struct {
 	idle      int // in a row that found nothing to do but to wait
 	ghosts    []*process
 	copies    map[*memory.Server]*memory.Copy
-	travelled bool // a server was set back, and the two do not remember the same batch
-	restored  bool // a server was set back
+	due       *memory.Server // it is to be set back as soon as none of our sessions is open there
+	travelled bool           // a server was set back, and the two do not remember the same batch
+	restored  bool           // a server was set back
 	opened    bool
 	overtaken bool // by a zombie
 	finished  bool
@@ -99,21 +100,26 @@ const (
 	setBack  trouble = "set back"
 	muting   trouble = "muting"
 	moving   trouble = "moving values"
+	emptying trouble = "emptying"
 )
 
 // prefer fills a schedule with one kind of trouble.
 func (h *habits) prefer(t trouble) {
 	switch t {
 	case crashing:
-		h.crashes, h.late = 3, 0
+		h.crashes, h.late = 6, 0
 	case lateness:
-		h.late, h.kills = 3, 0
+		h.late, h.kills = 6, 0
 	case zombies:
 		h.zombies, h.late = 3, 3
 	case setBack:
-		h.travel, h.zombies, h.kills, h.crashes, h.mutes = 3, 0, 0, 0, 0
+		if h.travel, h.zombies, h.kills, h.crashes, h.mutes = 3, 0, 0, 0, 0; h.quiet {
+			h.harm = 0 // after an error both sides are asked
+		}
 	case muting:
 		h.mutes, h.travel = 3, 0
+	case emptying:
+		h.busy, h.empties = 6, true
 	case moving:
 		h.busy = 10
 	}
@@ -136,9 +142,11 @@ type habits struct {
 	crashes int
 	travel  int
 	mutes   int
-	late    int // calls that the server may come to later
-	busy    int // how much the application does, of 10
-	patient int // decisions before an open question is answered
+	late    int  // calls that the server may come to later
+	busy    int  // how much the application does, of 10
+	patient int  // decisions before an open question is answered
+	empties bool // the application empties tables every now and then
+	quiet   bool // a server is set back while none of our sessions is open there, so that nothing but the numbers can tell
 }
 
 func name(table string) schema.Name { return schema.Name{Schema: "main", Name: table} }
@@ -162,6 +170,7 @@ func newWorld(s *script, f flaws, dir string) *world {
 			*trouble.most = 1 + d.of(3)
 		}
 	}
+	w.habits.quiet = d.once(2)
 	w.habits.prefer(f.trouble)
 	w.source.Lazy = w.source.Lazy || f.trouble == crashing
 	w.make(s.next())
