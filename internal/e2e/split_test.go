@@ -193,3 +193,83 @@ func TestOneRowBecomesSeveral(t *testing.T) {
 		}
 	}
 }
+
+// TestAFedTableBelowACascade: rows that foreign keys change, and a table that is emptied, are replayed in both tables that their
+// source feeds, and a reset takes away what stood twice at it.
+func TestAFedTableBelowACascade(t *testing.T) {
+	for i, source := range products() {
+		target := products()[(i+1)%3]
+		t.Run(short(source)+"/"+short(target), func(t *testing.T) {
+			from, to := fresh(t, source), fresh(t, target)
+			d := open(t, from)
+			if source == "sqlite" {
+				script(t, d, "PRAGMA journal_mode=wal;\n")
+			}
+			script(t, d, "CREATE TABLE customer (id int NOT NULL PRIMARY KEY);\nCREATE TABLE orders (id int NOT NULL PRIMARY KEY, customer int, state varchar(10) NOT NULL, items varchar(2000), "+
+				"FOREIGN KEY (customer) REFERENCES customer (id) ON DELETE CASCADE ON UPDATE CASCADE);\n")
+			rng := rand.New(rand.NewPCG(seed(t), 8))
+			fill := func() (text string) {
+				for id := range 60 {
+					if id%3 == 0 {
+						text += fmt.Sprintf("INSERT INTO customer VALUES (%d);\n", id)
+					}
+					text += fmt.Sprintf("INSERT INTO orders VALUES (%d, %d, 'here', %s);\n", id, id/3*3, items(rng))
+				}
+				return text
+			}
+			script(t, d, fill())
+			m := newMove(t, plan{
+				source: from, target: to, uptime: []string{"orders", "customer"}, extra: "release: release\n",
+			})
+			if err := os.Mkdir(filepath.Join(m.dir, "release"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			m.file("release/release.yaml", unpacked)
+			app := dial(t, from)
+			if source == "sqlite" {
+				app.do("PRAGMA foreign_keys = on")
+			}
+			m.until("confirm-downtime")
+			if left := ours(t, from); len(left) == 0 {
+				t.Error("nothing of ours is at the source: the test sees nothing")
+			}
+			m.must(0, "reset", "--yes")
+			if left := ours(t, from); len(left) > 0 {
+				t.Errorf("after a reset there are %q", left)
+			}
+			m.until("confirm-downtime")
+			app.do("DELETE FROM customer WHERE id < 20")
+			app.do("UPDATE customer SET id = id + 100 WHERE id BETWEEN 30 AND 40")
+			m.must(0, "answer", "confirm-downtime", "yes")
+			if e := m.do("run"); e.code != 3 {
+				t.Fatalf("run to the last question ended with %d:\n%s\n%s", e.code, tail(e.out), tail(e.said))
+			}
+			m.must(0, "reset", "--yes")
+			if left := ours(t, from); len(left) > 0 {
+				t.Errorf("after a reset in the downtime there are %q", left)
+			}
+			m.until("confirm-downtime")
+			app.do("DELETE FROM customer WHERE id BETWEEN 20 AND 30")
+			if source == "sqlite" {
+				app.do("DELETE FROM orders")
+			} else {
+				app.do("TRUNCATE TABLE orders")
+			}
+			app.do("INSERT INTO orders VALUES (7, 133, 'here', '[{\"sku\":\"late\",\"pieces\":3,\"price\":1.5}]')")
+			app.do("INSERT INTO orders VALUES (8, NULL, 'paid', NULL)")
+			m.must(0, "run", "--yes")
+			there := open(t, to)
+			if got := found(t, there, "SELECT order_id, line_no, sku, pieces, price FROM order_line", 4); !slices.Equal(got, []string{"7|1|late|3|1.500"}) {
+				t.Errorf("lines: %q", got)
+			}
+			if got := found(t, there, "SELECT number, state FROM order_status", -1); !slices.Equal(got, []string{"7|here", "8|paid"}) {
+				t.Errorf("states: %q", got)
+			}
+			for _, x := range m.report().Tables {
+				if x.Verdict != "equal" {
+					t.Errorf("%+v", x)
+				}
+			}
+		})
+	}
+}

@@ -313,8 +313,10 @@ func (d *reading) rule(name string, t table) transform.Rule {
 	at := func(path ...string) *strict.Error {
 		return d.Wrong("", append([]string{"transform", name}, path...)...)
 	}
-	r := transform.Rule{Place: at().Place(), Table: name, Of: t.Of, To: t.To, Where: t.Where, Drop: t.Drop,
-		Reading: transform.Reading{Charset: t.Charset, Stored: t.Declared, Lossy: t.Lossy}}
+	r := transform.Rule{
+		Place: at().Place(), Table: name, Of: t.Of, To: t.To, Where: t.Where, Drop: t.Drop,
+		Reading: transform.Reading{Charset: t.Charset, Stored: t.Declared, Lossy: t.Lossy},
+	}
 	if s := t.Split; s != nil {
 		r.Split = &transform.Split{Place: at("split").Place(), Each: s.Each, As: s.As, Position: s.Position, Most: s.Most}
 	}

@@ -64,22 +64,26 @@ func TestWhatFailsIsShown(t *testing.T) {
 		},
 		{
 			Rule{Columns: []Column{{Place: "r:2", Name: "full", From: "first name", Type: "int"}}},
-			"column full of main.t, key 7, is no int as the column holds it (r:2)", []string{`; the row: first name="Lovelace", id="7"`},
+			"column full of main.t, key 7, is no int as the column holds it (r:2)",
+			[]string{`; the row: first name="Lovelace", id="7"`},
 		},
 		{
 			Rule{Where: `int(name) > 1`},
-			"a row of main.t, key 7, can not be computed from the values of this row (where, r:1: int(name) > 1)", []string{`; the row: name="A`},
+			"a row of main.t, key 7, can not be computed from the values of this row (where, r:1: int(name) > 1)",
+			[]string{`; the row: name="A`},
 		},
 		{
 			Rule{
 				Table: "word", Of: "t", Split: &Split{Place: "r:3", Each: `[1, "Lovelace"]`, Position: "place", Most: 3},
 				Columns: []Column{{Name: "id", From: "id"}, {Place: "r:5", Name: "word", Value: "item + 1", Type: "int"}},
 			},
-			"column word of main.word, key 7, can not be computed from the values of this row (r:5: item + 1)", []string{`; the row: place=2, item=Lovelace, id="7"`},
+			"column word of main.word, key 7, can not be computed from the values of this row (r:5: item + 1)",
+			[]string{`; the row: place=2, item=Lovelace, id="7"`},
 		},
 		{
 			Rule{Columns: []Column{{Place: "r:2", Name: "x", Value: `code + "` + strings.Repeat("y", 500) + `"`, Type: "text", Null: new(bool)}}},
-			"column x of main.t, key 7, would be NULL, which the column does not take (r:2: code + \"yyy", []string{`code=NULL, id="7"`},
+			"column x of main.t, key 7, would be NULL, which the column does not take (r:2: code + \"yyy",
+			[]string{`code=NULL, id="7"`},
 		},
 	} {
 		test.rule.Place = "r:1"
