@@ -3,6 +3,8 @@ package move
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -56,26 +58,34 @@ func (m *Move) takeMerged(ctx context.Context, inside *driver.Database, has *sch
 	if _, err := m.state.Document(ctx, tablesAreOurs, &fixed); err != nil {
 		return nil, err
 	}
-	left := *has
+	made := map[schema.Name]*schema.Table{}
 	for name, one := range merged {
-		made := builtTable(inside, has, one.Name)
-		if !fixed {
-			content, err := m.sides.view.Content(ctx, name, inside, made)
-			if err != nil {
-				return nil, err
-			}
-			if err := m.state.SetDocument(ctx, mergedKey(name), content); err != nil {
-				return nil, err
-			}
-		}
-		if made == nil {
+		made[name] = builtTable(inside, has, one.Name)
+		if fixed {
 			continue
 		}
-		if err := m.takeOut(ctx, inside, &left, made, one.Place); err != nil {
+		content, err := m.sides.view.Content(ctx, name, inside, made[name])
+		if err != nil {
+			return nil, err
+		}
+		if err := m.state.SetDocument(ctx, mergedKey(name), content); err != nil {
 			return nil, err
 		}
 	}
-	return &left, nil
+	for name, one := range merged {
+		if made[name] == nil {
+			continue
+		}
+		if err := pointed(has, made, name, one.Place); err != nil {
+			return nil, err
+		}
+		now, err := takeOut(ctx, inside, has, made[name], one.Place)
+		if err != nil {
+			return nil, err
+		}
+		has = now
+	}
+	return has, nil
 }
 
 // builtTable finds a table of the shadow, nil where there is none.
@@ -92,26 +102,35 @@ func builtTable(inside *driver.Database, has *schema.Schema, name string) *schem
 	return alike
 }
 
-// takeOut drops a table of the shadow. What points to it there would lose what it points to.
-func (m *Move) takeOut(ctx context.Context, inside *driver.Database, left *schema.Schema, made *schema.Table, place string) error {
-	var others []*schema.Table
-	for _, t := range left.Tables {
-		if t == made {
-			continue
-		}
-		others = append(others, t)
+// pointed fails where a table that stays in the shadow would lose what a foreign key of it points to.
+func pointed(has *schema.Schema, made map[schema.Name]*schema.Table, name schema.Name, place string) error {
+	for _, t := range has.Tables {
 		for _, k := range t.Foreign {
-			if k.Parent == made.Name {
+			if k.Parent == made[name].Name && !slices.ContainsFunc(slices.Collect(maps.Values(made)), func(goes *schema.Table) bool { return goes != nil && goes.Name == t.Name }) {
 				return fmt.Errorf("%s: merge: the foreign key %s of the release's table %s points to %s, which is merged with the users' and comes with the moved tables; "+
-					"let update make this key", place, k.Name, t.Name.Name, made.Name.Name)
+					"let update make this key", place, k.Name, t.Name.Name, k.Parent.Name)
 			}
 		}
 	}
-	if err := run(ctx, inside, inside.Dialect.DropTable(made)); err != nil {
-		return fmt.Errorf("%s: merge: take %s out of the shadow, where its rows were read (a view of it there belongs in update): %w", place, made.Name.Name, err)
-	}
-	left.Tables = others
 	return nil
+}
+
+// takeOut drops a table of the shadow and returns what is left there. It fails where something else has gone with it.
+func takeOut(ctx context.Context, inside *driver.Database, has *schema.Schema, made *schema.Table, place string) (*schema.Schema, error) {
+	if err := run(ctx, inside, inside.Dialect.DropTable(made)); err != nil {
+		return nil, fmt.Errorf("%s: merge: take %s out of the shadow, where its rows were read: %w", place, made.Name.Name, err)
+	}
+	left, err := inside.Inspector.Inspect(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("look at what was built: %w", err)
+	}
+	for _, o := range has.Others {
+		if o.Table != made.Name && !slices.Contains(left.Others, o) {
+			return nil, fmt.Errorf("%s: merge: the %s %s of the release is of its table %s, which is merged with the users' and comes with the moved tables; "+
+				"let update make what is of these", place, o.What, o.Name.Name, made.Name.Name)
+		}
+	}
+	return left, nil
 }
 
 // mergeKept tells the view what was kept, once tables are made at the target that will hold it. Again: does nothing.

@@ -259,7 +259,8 @@ func (m *Move) enter(ctx context.Context, s shadowing) (*driver.Database, error)
 	return db, nil
 }
 
-// fits fails when what was built has a name that something else has at the target: it could not be switched.
+// fits takes the rows of merged tables out of what was built, and fails when something of the rest has a name that something else has at
+// the target: it could not be switched.
 func (m *Move) fits(ctx context.Context, s shadowing) error {
 	inside, err := m.enter(ctx, s)
 	if err != nil {
@@ -269,6 +270,9 @@ func (m *Move) fits(ctx context.Context, s shadowing) error {
 	has, err := inside.Inspector.Inspect(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("look at what was built: %w", err)
+	}
+	if has, err = m.takeMerged(ctx, inside, has); err != nil {
+		return err
 	}
 	taken := map[string]bool{}
 	for _, t := range m.tables() {
@@ -301,6 +305,9 @@ func (m *Move) unbuild(ctx context.Context) error {
 		return err
 	}
 	if err := m.dropTypes(ctx); err != nil {
+		return err
+	}
+	if err := m.forgetMerged(ctx); err != nil {
 		return err
 	}
 	return m.unlockRepository(ctx)
