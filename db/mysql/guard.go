@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,23 +117,52 @@ func (d guard) Stands(ctx context.Context, t *schema.Table) (stands string, err 
 	return stands, nil
 }
 
-// Open lets everybody write again. Neither a trigger nor a CHECK takes time to drop that grows with the table.
+// Open lets everybody write again, wherever an update has renamed the table to. Neither a trigger nor a CHECK takes time to drop that grows
+// with the table.
 func (d guard) Open(ctx context.Context, t *schema.Table) error {
 	err := d.control.with(ctx, func(s *session) error {
-		there, err := d.checked(ctx, s, t)
+		now, err := d.whereabouts(ctx, s, t)
+		if err != nil || now == nil {
+			return err
+		}
+		there, err := d.checked(ctx, s, now)
 		if err != nil {
 			return err
 		}
-		names := numberedNames(t, "guard_insert", "guard_update", "guard_delete", "guard_admit_insert", "guard_admit_update", "guard_admit_delete")
-		if err := d.lower(ctx, s, t, names, driver.Wait{Lock: 10 * time.Second}); err != nil || !there {
+		if err := d.lower(ctx, s, now, guardNames(t), driver.Wait{Lock: 10 * time.Second}); err != nil || !there {
 			return err
 		}
-		return d.uncheck(ctx, s, t)
+		return d.uncheck(ctx, s, now)
 	})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// guardNames are the names of all triggers that a guard can have.
+func guardNames(t *schema.Table) []string {
+	return numberedNames(t, "guard_insert", "guard_update", "guard_delete", "guard_admit_insert", "guard_admit_update", "guard_admit_delete")
+}
+
+// whereabouts is the table on which a table's guard stands, under the name that it has now; nil where there is none. Only where none stands on the
+// table of the name all others of the database are asked, which takes a while where they are many.
+func (d guard) whereabouts(ctx context.Context, s *session, t *schema.Table) (*schema.Table, error) {
+	home, names := orElse(t.Name.Schema, d.schema), guardNames(t)
+	there, err := d.triggers(ctx, s, t)
+	if err != nil || slices.ContainsFunc(there, func(h standing) bool { return slices.Contains(names, h.name) }) {
+		return t, err
+	}
+	found, err := s.rows(ctx, "SELECT event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name IN ('"+strings.Join(names, "', '")+"') LIMIT 1", home)
+	if err == nil && len(found) == 0 && d.version.maria() {
+		found, err = s.rows(ctx, "SELECT table_name FROM information_schema.check_constraints WHERE constraint_schema = ? AND constraint_name = ?", home, guardCheck(t))
+	}
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	now := *t
+	now.Name.Name = found[0][0]
+	return &now, nil
 }
 
 // uncheck takes the CHECK away.
