@@ -8,24 +8,34 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/testserver"
 )
 
-// try opens a database and says why that failed; empty when it did not.
+// try opens a database, and a pool for scripts in the same way, and says why that failed; empty when it did not.
 func try(t *testing.T, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := scripts{&database{config: &pgconn.Config{RuntimeParams: map[string]string{}}, home: "public"}}
+	pool, refused := c.Pool(t.Context(), u, "")
+	if refused == nil {
+		_ = pool.Close()
+	}
 	db, err := Driver.Open(t.Context(), u, driver.Options{Side: driver.Source, Run: "test"})
+	if (err == nil) != (refused == nil) {
+		t.Errorf("a pool is opened otherwise: %v and %v", err, refused)
+	}
 	if err == nil {
 		_ = db.Close()
 		return ""
 	}
-	if strings.Contains(err.Error(), testserver.Password) {
-		t.Errorf("the password is in %v", err)
+	if strings.Contains(err.Error()+refused.Error(), testserver.Password) {
+		t.Errorf("the password is in %v or %v", err, refused)
 	}
 	return err.Error()
 }

@@ -259,3 +259,44 @@ func (s *scene) inTheWay() {
 	s.check(d.Shadows.Drop(s.ctx, b.place))
 	s.nothingLeft()
 }
+
+// lostAnswers builds, lends and adopts while the answer to every second call is lost: the same call again ends in the same place.
+func (s *scene) lostAnswers() {
+	plain := s.open(driver.Target)
+	t, shape := s.table(plain, items)
+	s.insert(t, many(1, 3)...)
+	tables := []*schema.Table{t}
+	lost := map[string]bool{}
+	d := Faulty(plain, func(op string) error {
+		if lost[op] || strings.Contains(op, "Executor") || strings.Contains(op, "Inspector") {
+			return nil
+		}
+		lost[op] = true
+		return &Fault{Class: driver.Unknown, Op: op}
+	})
+	again := func(call func() error) {
+		s.Helper()
+		var err error
+		for range 3 {
+			if err = call(); err == nil {
+				return
+			}
+			s.class(d, err, driver.Unknown)
+		}
+		s.Fatal(err)
+	}
+	keep := s.listed(plain)
+	b := s.named(d, "shadow")
+	again(func() error { return d.Shadows.Make(s.ctx, b.place) })
+	again(func() error { return d.Shadows.Lend(s.ctx, b.place, tables) })
+	again(func() (err error) { b.pool, err = d.Scripts.Pool(s.ctx, b.url, b.place.Place); return err })
+	b.do("CREATE TABLE made (id integer PRIMARY KEY); DELETE FROM items WHERE id = 2")
+	b.leave()
+	again(func() error { return d.Shadows.Adopt(s.ctx, b.place, "") })
+	again(func() error { return d.Shadows.Drop(s.ctx, b.place) })
+	s.same("rows", s.all(plain, driver.Query{Table: t, Shape: shape.Keys()}), lines([]string{"1"}, []string{"3"}))
+	again(func() error { return d.Relics.Remove(s.ctx, "", keep) })
+	s.unnamed(plain, "made")
+	s.same("rows", s.all(plain, driver.Query{Table: t, Shape: shape.Keys()}), lines([]string{"1"}, []string{"3"}))
+	s.nothingLeft()
+}

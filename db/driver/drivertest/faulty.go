@@ -41,6 +41,7 @@ func Faulty(d *driver.Database, fault func(op string) error) *driver.Database {
 	wrap[driver.Gate](&w.Gate, faultyGate{d.Gate, h})
 	wrap[driver.Guard](&w.Guard, faultyGuard{d.Guard, h})
 	wrap[driver.Sequencer](&w.Sequencer, faultySequencer{d.Sequencer, h})
+	faultyRelease(&w, d, h)
 	return &w
 }
 

@@ -29,6 +29,7 @@ var shadowCases = []oneCase{
 	{"Outside", building, (*scene).outside},
 	{"ContextsThatAreOver", building, (*scene).buildCancelled},
 	{"KilledSessions", building, (*scene).buildKilled},
+	{"LostAnswers", append(slices.Clone(building), "Reader", "Relics"), (*scene).lostAnswers},
 }
 
 // built is a shadow with its account at work in it.
