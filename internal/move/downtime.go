@@ -297,6 +297,7 @@ func (m *Move) unproven(ctx context.Context) ([]string, error) {
 		return nil, errors.New("the tables of the move are not known, so nothing can be said to be proven")
 	}
 	var bad []string
+	equal := map[*table]proof{}
 	for _, t := range m.everything() {
 		var p proof
 		if _, err := m.state.Document(ctx, downtimeProof(t), &p); err != nil {
@@ -318,8 +319,11 @@ func (m *Move) unproven(ctx context.Context) ([]string, error) {
 			}
 			if lacks != "" {
 				bad = append(bad, t.name+" "+lacks)
+				continue
 			}
+			equal[t] = p
 		}
 	}
-	return bad, nil
+	off, err := m.reached(ctx, equal)
+	return append(bad, off...), err
 }

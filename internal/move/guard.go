@@ -3,6 +3,9 @@ package move
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
@@ -68,4 +71,52 @@ func (m *Move) suspected(ctx context.Context, t *table) (string, error) {
 		return differed, err
 	}
 	return m.guardOff(ctx, t)
+}
+
+// guardOf describes the guard of a table's target as it stands; empty where there is none.
+func (m *Move) guardOf(ctx context.Context, t *table) (string, error) {
+	target, err := m.target(ctx)
+	if err != nil || target.Guard == nil {
+		return "", err
+	}
+	return target.Guard.Stands(ctx, t.target)
+}
+
+// guardAgain puts a guard up that was taken off. Again: does nothing.
+func (m *Move) guardAgain(ctx context.Context, t *table) error {
+	target, err := m.target(ctx)
+	if err != nil || target.Guard == nil {
+		return err
+	}
+	m.log.Warn("the guard of the target's table was gone, and is put up again", "table", t.name)
+	return target.Guard.Shut(ctx, t.target)
+}
+
+// ours reports that nobody but us has had to write to the target yet: no update of the new release, and no user.
+func (m *Move) ours() bool {
+	at, _ := m.engine.Position().At("open-target")
+	_, updated := m.engine.Position().At("update-application")
+	return at.State == procedure.NotBegun && !updated
+}
+
+// reached says of each table, in a clause, that others could write to it at the target since it was compared, as far as its guard
+// tells. Hours may lie between the two.
+func (m *Move) reached(ctx context.Context, proofs map[*table]proof) ([]string, error) {
+	target, err := m.target(ctx)
+	if err != nil || target.Guard == nil || !m.ours() {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var off []string
+	err = each(ctx, slices.Collect(maps.Keys(proofs)), m.writers(), func(ctx context.Context, t *table) error {
+		stands, err := target.Guard.Stands(ctx, t.target)
+		if err == nil && (stands == "" || stands != proofs[t].Guard) {
+			mu.Lock()
+			defer mu.Unlock()
+			off = append(off, t.name+" had its guard taken off since it was compared, so that others could write there")
+		}
+		return err
+	})
+	slices.Sort(off)
+	return off, err
 }

@@ -44,6 +44,7 @@ type proof struct {
 
 	Parts       []verify.Part `json:"parts,omitempty"`
 	Certificate string        `json:"certificate,omitempty"`
+	Guard       string        `json:"guard,omitempty"` // of the target's table, as it stood before the rows were compared
 }
 
 // Proofs of the uptime and of the downtime are kept apart: the latter counts.
@@ -253,9 +254,18 @@ func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table)
 	return each(ctx, of(m.tables(), Uptime, Downtime), m.writers(), func(ctx context.Context, t *table) error {
 		m.board.change(t.name, func(p *progress) { p.stage = Verifying })
 		defer m.alone(t)()
+		stands, err := m.guardOf(ctx, t)
+		if err != nil {
+			return err
+		}
 		found, err := prove(ctx, t)
 		if err != nil {
 			return err
+		}
+		if found.Guard = stands; stands == "" && m.ours() { // only now: that it was gone is seen by the comparison
+			if err := m.guardAgain(ctx, t); err != nil {
+				return err
+			}
 		}
 		if err := m.state.NoteDocument(ctx, downtimeProof(t), found); err != nil {
 			return err
