@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/schema"
 )
 
 // mark is what has been seen of a table beside its rows.
@@ -50,8 +51,8 @@ func (m *Move) look(ctx context.Context) {
 	}
 }
 
-// examine compares a table's fingerprint with the one that holds. Where changes may have been hidden, every key is read
-// again and the table is compared in full later; where the table is not the same any more, it is an error. The new
+// examine compares a table's fingerprint with the one that holds. Where changes may have been hidden, whoever could have made them is
+// waited for, every key is read again and the table is compared in full later; where the table is not the same any more, it is an error. The new
 // fingerprint holds only when what it asked for is done. Again: finds nothing new.
 func (m *Move) examine(ctx context.Context, t *table) error {
 	source, err := m.source(ctx)
@@ -81,6 +82,9 @@ func (m *Move) examine(ctx context.Context, t *table) error {
 		running, err := m.following(ctx, t)
 		if err != nil {
 			return err
+		}
+		if err := source.Capturer.Settle(ctx, []*schema.Table{t.source}, m.wait()); err != nil { // what was hidden may not be committed yet
+			return fmt.Errorf("wait for transactions that may have written to %s unnoted: %w", t.name, err)
 		}
 		running.Reread()
 		if err := running.CaughtUp(ctx); err != nil {
