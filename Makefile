@@ -1,5 +1,5 @@
-# Targets: build, demo, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, soak, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo test test-quick lint fmt bench bench-compare bench-peers model chaos soak fuzz install-servers clean
+# Targets: build, demo, example-shop, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, soak, fuzz, install-servers. See CONTRIBUTING.md.
+.PHONY: build demo example-shop test test-quick lint fmt bench bench-compare bench-peers model chaos soak fuzz install-servers clean
 
 GO ?= go
 
@@ -9,6 +9,11 @@ build:
 # The whole story on SQLite files that it makes itself; nothing but Go is needed.
 demo: build
 	bin/whimbrel demo
+
+# A shop moves to its new release and to another database while its users go on (examples/shop/README.md); MariaDB and PostgreSQL
+# are installed where they are missing, and started for it alone.
+example-shop: install-servers
+	$(GO) test -count=1 -v -timeout 10m -run 'TestExampleShop$$' ./internal/e2e
 
 # Every suite, with a line each and a summary at the end. Servers that are missing are installed first.
 test: install-servers

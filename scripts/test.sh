@@ -6,6 +6,7 @@
 #   pairs    whole moves of a live application, all nine pairs
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
+#   example  examples/shop moves to its new release under load, with the release built at either side
 #   simulation  10,000 moves under a simulated clock and scheduler, and every mutant of the protocol's rules
 #   security names, accounts and servers that mean harm, and secrets
 #   fuzz     the fuzz targets, two minutes in all, beginning at another one each day; make fuzz runs each
@@ -32,7 +33,7 @@ suite() { # NAME TIMEOUT ARGUMENTS…
     grep -vE '^=== |^ *--- PASS|^ok |^PASS|no test files' "$log" | tail -n 300
   fi
   grep -E '^(ok|FAIL)[[:space:]]' "$log"
-  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:|verified|played) ' "$log" || true
+  grep -E '^ +[a-z_]+\.go:[0-9]+: (moved|killed|samples|chaos:|example:|verified|played) ' "$log" || true
   echo "== $name: $ok passed, $bad failed, $skip skipped, $((SECONDS - began)) s"
   passed=$((passed + ok)) broken=$((broken + bad)) skipped=$((skipped + skip))
 }
@@ -68,7 +69,7 @@ fuzz() {
   passed=$((passed + ok)) broken=$((broken + bad))
 }
 
-wanted=${*:-units simulation pairs kills samples security fuzz chaos model}
+wanted=${*:-units simulation pairs kills samples example security fuzz chaos model}
 go build ./... || exit 1
 for s in $wanted; do
   case $s in
@@ -77,6 +78,7 @@ for s in $wanted; do
     pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
+    example) suite example 8m -count=1 -run 'TestExampleShop' ./internal/e2e ;;
     security) suite security 15m -count=1 -run 'TestGrants|TestHostileNames|TestSecretsAreNowhere|TestRowsAreNowhere|TestCommandLines' ./internal/e2e ;;
     fuzz) fuzz 120 ;;
     chaos) CHAOS_FOR=80s suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;

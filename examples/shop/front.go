@@ -20,6 +20,7 @@ import (
 // none it says that the shop is moving.
 func front(state string) http.Handler {
 	proxy := &httputil.ReverseProxy{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 256}, // connections that are dialled and not used hold a server's end up
 		Rewrite: func(p *httputil.ProxyRequest) {
 			if to, ok := p.In.Context().Value(addressee{}).(*url.URL); ok {
 				p.SetURL(to)

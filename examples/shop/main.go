@@ -85,6 +85,9 @@ func run(ctx context.Context, args []string) error {
 	if err := set.Parse(args[1:]); err != nil {
 		return err
 	}
+	if f.size.Articles < 1 || f.size.Customers < f.sessions || f.size.Orders < 0 || f.sessions < 1 {
+		return errors.New("a shop has articles, and a customer for each session at least")
+	}
 	return commands[args[0]](f, ctx)
 }
 

@@ -154,7 +154,7 @@ func firstOrder(i int, s Size) Order {
 	if i%19 == 0 {
 		o.State = cancelled
 	}
-	for _, a := range rng.Perm(s.Articles)[:1+rng.IntN(4)] {
+	for _, a := range rng.Perm(s.Articles)[:min(s.Articles, 1+rng.IntN(4))] {
 		o.Lines = append(o.Lines, Line{Article: int64(a + 1), Quantity: int64(1 + rng.IntN(3)), Price: firstArticle(a + 1).Price})
 	}
 	o.Total = total(o.Lines)

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/whimbrel/whimbrel/internal/e2e/oracle"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -48,7 +49,8 @@ type move struct {
 	t       *testing.T
 	dir     string
 	program string
-	largest int64 // the most resident memory of any process so far, in bytes
+	more    []string // of its environment
+	largest int64    // the most resident memory of any process so far, in bytes
 	said    bytes.Buffer
 }
 
@@ -134,6 +136,7 @@ func (m *move) command(args ...string) *exec.Cmd {
 	c := exec.Command(m.program, append(args, "--config", filepath.Join(m.dir, "whimbrel.yaml"))...)
 	c.Dir = m.dir
 	c.Env = append(os.Environ(), "SHOP_PASSWORD="+testserver.Password, "NO_COLOR=1")
+	c.Env = append(c.Env, m.more...)
 	return c
 }
 
@@ -228,12 +231,14 @@ func tail(s string) string {
 
 // report is what report --json says, as far as the tests look.
 type report struct {
-	Procedure       string  `json:"procedure"`
-	Started         string  `json:"started"`
-	Ended           *string `json:"ended"`
-	DowntimeSeconds float64 `json:"downtime_seconds"`
-	Phases          []phase `json:"phases"`
-	Tables          []table `json:"tables"`
+	Procedure       string     `json:"procedure"`
+	Started         string     `json:"started"`
+	Ended           *string    `json:"ended"`
+	DowntimeSeconds float64    `json:"downtime_seconds"`
+	DowntimeBegan   *time.Time `json:"downtime_began"`
+	DowntimeEnded   *time.Time `json:"downtime_ended"`
+	Phases          []phase    `json:"phases"`
+	Tables          []table    `json:"tables"`
 	Findings        []struct{ Rule, Level, Table, Column, Message string }
 }
 
