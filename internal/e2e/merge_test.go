@@ -284,3 +284,42 @@ func TestWrongMergedTables(t *testing.T) {
 		t.Errorf("after the reset:\n%v\nbefore:\n%v", after, before)
 	}
 }
+
+// TestMergedTypes: the release's rows come from a table in the words of the target's product, and become cells of the users' types.
+func TestMergedTypes(t *testing.T) {
+	from, to := fresh(t, "mariadb"), fresh(t, "postgres")
+	d := open(t, from)
+	script(t, d, "CREATE TABLE kind (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, yes tinyint(1) NOT NULL, small smallint, name enum('a','b'), "+
+		"at datetime(3), seen timestamp(3) NULL, wait time, doc json, f double, raw varbinary(20), code char(36), word varchar(20) UNIQUE);\n"+
+		"INSERT INTO kind VALUES (1, 1, 5, 'a', '2024-02-29 10:00:00.125', '2024-02-29 10:00:00.5', '10:00:00', '{\"a\": 1}', 0.1, 'x', '00112233-4455-6677-8899-aabbccddeeff', 'ours');\n")
+	m := newMove(t, plan{source: from, target: to, uptime: []string{"kind"}, extra: "release: release\nshadow: {url: " + quoted(hidden(as(t, to, builder(t, to)))) + "}\n"})
+	n := &inn{move: m, source: from, target: to, at: "target"}
+	n.files(map[string]string{
+		"release.yaml": "name: inn\nversion: \"2\"\nbuild: {migrations: build}\nmerge:\n  kind: release-wins\n",
+		"build/1_kind.sql": "-- +goose Up\nCREATE TABLE kind (id numeric(20) PRIMARY KEY, yes boolean NOT NULL, small int, name text, at timestamptz, seen timestamptz, wait interval, doc jsonb, " +
+			"f real, raw bytea, code uuid, word text UNIQUE);\n" +
+			"INSERT INTO kind VALUES (7, true, 300, 'b', '2024-02-29 10:00:00.25+00', '2024-02-29 12:00:00.5+02', '23:59:59', '{\"b\": [1]}', 0.25, '\\x00ff', 'AABBCCDD-4455-6677-8899-aabbccddeeff', 'theirs'), " +
+			"(9, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);\n",
+	})
+	m.until("confirm-downtime")
+	m.must(0, "run", "--yes")
+	there := open(t, to)
+	rows, err := there.Query("SELECT id, yes, small, name, at, seen AT TIME ZONE 'UTC', wait, doc, f, encode(raw, 'hex'), code, word FROM kind ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(rows)
+	for _, want := range []string{
+		"[[1 ", " 5 a 2024-02-29 10:00:00.125", " ours]",
+		"[7 ", " 300 b 2024-02-29 10:00:00.25", "2024-02-29 10:00:00.5", "23:59:59", `{"b": [1]}`, " 0.25 00ff aabbccdd-4455-6677-8899-aabbccddeeff theirs]",
+		"[9 ",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nhas no %q", got, want)
+		}
+	}
+	script(t, there, "INSERT INTO kind (yes) VALUES ("+map[bool]string{true: "true", false: "1"}[strings.Contains(got, "[[1 t")]+");\n")
+	if rows, err = there.Query("SELECT max(id) FROM kind"); err != nil || rows[0][0] != "10" {
+		t.Errorf("the generator goes on at %v, %v", rows, err)
+	}
+}

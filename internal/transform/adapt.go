@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/row"
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -29,8 +30,8 @@ type adapted struct {
 	convert conversion
 }
 
-// adapt compares the release's table with the new form.
-func (f *form) adapt(made *schema.Table) (*adaption, error) {
+// adapt compares the release's table, in the words of its product, with the new form.
+func (f *form) adapt(made *schema.Table, product driver.Dialect) (*adaption, error) {
 	wrong := func(format string, args ...any) error {
 		return mistake(f.merge.place, "merge: the release's table "+made.Name.String()+" "+format, args...)
 	}
@@ -47,7 +48,14 @@ func (f *form) adapt(made *schema.Table) (*adaption, error) {
 		case one.at >= 0:
 			want := c.Type
 			want.Kind = one.to.Cell
-			convert, possible := conversionOf(made.Columns[one.at].Type, want)
+			is := made.Columns[one.at].Type
+			convert, possible := conversionOf(is, want)
+			if carried, _ := product.Carry(c.Type, false); !possible && plainWord(carried.Raw) == plainWord(is.Raw) { // what the product makes of such a column it also reads as one
+				possible = true
+				own := one.to
+				own.Column = made.Columns[one.at]
+				a.from.Columns[one.at] = own
+			}
 			if !possible {
 				return nil, wrong("has %s in column %s, of which %s can not be made; give it the type of the new form", a.from.Columns[one.at].Cell, c.Name, one.to.Cell)
 			}
@@ -69,6 +77,12 @@ func (f *form) adapt(made *schema.Table) (*adaption, error) {
 		a.keys = append(a.keys, f.column(name).from)
 	}
 	return a, nil
+}
+
+// plainWord is a product's word for a type, without its numbers.
+func plainWord(raw string) string {
+	word, _, _ := strings.Cut(strings.ToLower(raw), "(")
+	return strings.TrimSpace(word)
 }
 
 // sameNames compares lists whatever their order.

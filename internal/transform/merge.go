@@ -172,7 +172,7 @@ func (v *View) Content(ctx context.Context, table schema.Name, shadow *driver.Da
 	if made == nil {
 		return nil, mistake(f.merge.place, "merge: the release's build has made no table for the rows of %s; let it make one of its new name, or take the table out of merge", table)
 	}
-	a, err := f.adapt(made)
+	a, err := f.adapt(made, shadow.Dialect)
 	if err != nil {
 		return nil, err
 	}
