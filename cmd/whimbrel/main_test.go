@@ -307,7 +307,7 @@ func TestAPicture(t *testing.T) {
 		Tables: []move.TableStatus{
 			{Name: "done", Class: move.Uptime, Stage: move.Proven, Rows: 5, EstimatedRows: 5, Verdict: move.Equal},
 			{Name: "busy", Class: move.Uptime, Stage: move.Loading, Rows: 1500, EstimatedRows: 3000, RowsPerSecond: 10, BytesPerSecond: 2e6, Backlog: 3, LagSeconds: 1.23},
-			{Name: "ill", Class: move.Downtime, Stage: move.Stopped, EstimatedRows: -1, Error: "x"},
+			{Name: "ill", Class: move.Downtime, Stage: move.Stopped, EstimatedRows: -1, Lossy: 4, Error: "x"},
 		},
 		Totals: move.Totals{Rows: 1505, EstimatedRows: 3005, Backlog: 3},
 	}
@@ -316,10 +316,10 @@ func TestAPicture(t *testing.T) {
   load-uptime: under way, 1 min 1 s
   replay: failed: no\nroom
 
-table        class     stage        rows        rows/s  bytes/s  backlog   lag  verdict
-ill          downtime  stopped: x      0                               0
-busy         uptime    loading     1,500  50 %      10   2.0 MB        3  1.2s
-all, 1 more                        1,505  50 %                         3`, "\n")
+table        class     stage                                  rows        rows/s  bytes/s  backlog   lag  verdict
+ill          downtime  stopped, 4 values lost characters: x      0                               0
+busy         uptime    loading                               1,500  50 %      10   2.0 MB        3  1.2s
+all, 1 more                                                  1,505  50 %                         3`, "\n")
 	if got := picture(s, frame{width: 200, height: 9}); !reflect.DeepEqual(got, want) {
 		t.Errorf("drawn\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

@@ -98,6 +98,9 @@ func tables(s move.Status, room int) []string {
 	grid := [][]string{{"table", "class", "stage", "rows", "", "rows/s", "bytes/s", "backlog", "lag", "verdict"}}
 	for _, t := range rows {
 		stage := string(t.Stage)
+		if t.Lossy > 0 {
+			stage += fmt.Sprintf(", %s values lost characters", move.Figure(int64(t.Lossy)))
+		}
 		if t.Error != "" {
 			stage += ": " + t.Error
 		}

@@ -1,8 +1,13 @@
 package transform
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
 
 	"github.com/whimbrel/whimbrel/schema"
 )
@@ -93,6 +98,33 @@ func TestWronglyDeclaredSets(t *testing.T) {
 	if string(text) != "ö � ä �" || err == nil {
 		t.Errorf("%q, %v", text, err)
 	}
+}
+
+// TestAnyBytesAreRead: whatever a column holds becomes text, the same at each reading, and the same as without replacing where
+// nothing is lost.
+func TestAnyBytesAreRead(t *testing.T) {
+	names := slices.Sorted(maps.Keys(charsets))
+	rapid.Check(t, func(t *rapid.T) {
+		set, _ := findCharset(rapid.SampledFrom(names).Draw(t, "set"))
+		cell := rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "bytes")
+		var declared *charset
+		if name := rapid.SampledFrom(append([]string{""}, names...)).Draw(t, "declared"); name != "" && name != "cesu8" {
+			stored, _ := findCharset(name)
+			shown, _ := stored.decode(nil, cell)
+			declared, cell = &stored, append(shown, rapid.SampledFrom([]string{"", "日", "😀"}).Draw(t, "more")...)
+		}
+		text, lost := lossily(set, declared)([]byte("before"), cell, schema.ShapeColumn{})
+		again, _ := lossily(set, declared)([]byte("before"), cell, schema.ShapeColumn{})
+		strict, refused := decoding(set, declared)([]byte("before"), cell, schema.ShapeColumn{})
+		switch {
+		case !utf8.Valid(text) || string(again) != string(text):
+			t.Fatalf("%q, then %q", text, again)
+		case (lost == nil) != (refused == nil), lost == nil && string(strict) != string(text):
+			t.Fatalf("%q, %v; without replacing %q, %v", text, lost, strict, refused)
+		case lost != nil && !strings.Contains(string(text), "\ufffd"):
+			t.Fatalf("%q has lost something, which does not show", text)
+		}
+	})
 }
 
 // TestReadingMistakes: each ends in one sentence with its place.

@@ -187,3 +187,32 @@ func TestSplitMistakes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzUnpacking: what packed values hold ends neither in a panic nor in two readings of one value that differ.
+func FuzzUnpacking(f *testing.F) {
+	f.Add("[1, 2.50, {\"a\": null}]", 3)
+	f.Add("{\"b\": 1e5, \"a\": []}", 1)
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		for name, function := range map[string]func(...any) (any, error){
+			"fromJSON": fromJSON,
+			"chunks":   func(p ...any) (any, error) { return chunksFunction(p[0], n) },
+			"parts":    func(p ...any) (any, error) { return partsFunction(p[0], ";") },
+			"bytes":    func(p ...any) (any, error) { return chunksFunction([]byte(text), n) },
+			"unsigned": func(p ...any) (any, error) { return unsignedFunction([]byte(text), "little") },
+			"signed":   func(p ...any) (any, error) { return signedFunction([]byte(text), "big") },
+			"pairs": func(p ...any) (any, error) {
+				value, err := fromJSON(text)
+				if err != nil {
+					return nil, err
+				}
+				return pairsFunction(value)
+			},
+		} {
+			a, errA := function(text)
+			b, errB := function(text)
+			if fmt.Sprint(a, errA) != fmt.Sprint(b, errB) {
+				t.Errorf("%s: %v, %v, then %v, %v", name, a, errA, b, errB)
+			}
+		}
+	})
+}
