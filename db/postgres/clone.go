@@ -28,6 +28,8 @@ type cloning struct {
 	to      driver.Shadow
 	from    []string          // quoted names in full
 	made    []string          // of the clones
+	parted  []string          // by what each is parted, empty for a plain table
+	parts   []string          // partitions of the clones
 	drawn   map[string]string // sequences and what they became, by quoted names in full
 	free    map[string]bool   // those of the made ones that belong to no column
 	words   map[string]string // defaults as they are by now, by table and column
@@ -69,15 +71,12 @@ func (c *cloning) begin(ctx context.Context, h shadows) error {
 	if err != nil {
 		return err
 	}
-	for i, line := range r.Rows {
-		if yes(line[1]) {
-			return fmt.Errorf("%s has partitions, which a clone has not: build it in a shadow at the target", c.from[i])
-		}
+	for _, line := range r.Rows {
 		made := quote(c.to.Place) + "." + quote(string(line[0]))
 		if slices.Contains(c.made, made) {
 			return &failure{class: driver.Exists, err: fmt.Errorf("two of the tables are named %s", line[0])}
 		}
-		c.made = append(c.made, made)
+		c.made, c.parted = append(c.made, made), append(c.parted, string(line[1]))
 		if err := c.session.exec(ctx, "DROP TABLE IF EXISTS "+made+" CASCADE"); err != nil {
 			return err
 		}
@@ -87,8 +86,14 @@ func (c *cloning) begin(ctx context.Context, h shadows) error {
 
 // table makes one table with its rows, without what can be made faster, or only, when all rows of all tables are there.
 func (c *cloning) table(ctx context.Context, i int, from string) error {
-	const like = "CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING CONSTRAINTS)"
-	if err := c.session.exec(ctx, fmt.Sprintf(like, c.made[i], c.from[i])); err != nil {
+	like := fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING CONSTRAINTS)", c.made[i], c.from[i])
+	if c.parted[i] != "" {
+		like += " PARTITION BY " + c.parted[i]
+	}
+	if err := c.session.exec(ctx, like); err != nil {
+		return err
+	}
+	if err := c.partitions(ctx, i); err != nil {
 		return err
 	}
 	const columns = `SELECT coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '') FROM pg_attribute
@@ -102,6 +107,29 @@ func (c *cloning) table(ctx context.Context, i int, from string) error {
 		return nil
 	}
 	return c.session.exec(ctx, "INSERT INTO "+c.made[i]+" ("+names+") OVERRIDING SYSTEM VALUE SELECT "+names+" FROM "+from)
+}
+
+// partitions makes those of a table, with what they have from it and nothing of their own.
+func (c *cloning) partitions(ctx context.Context, i int) error {
+	if c.parted[i] == "" {
+		return nil
+	}
+	const tree = `SELECT c.relname, p.relname, pg_get_expr(c.relpartbound, c.oid), coalesce(' PARTITION BY ' || pg_get_partkeydef(c.oid), '')
+		FROM pg_partition_tree($1::regclass) AS t JOIN pg_class c ON c.oid = t.relid JOIN pg_class p ON p.oid = t.parentrelid
+		WHERE t.level > 0 ORDER BY t.level, c.relname`
+	r, err := c.session.query(ctx, tree, c.from[i])
+	if err != nil {
+		return err
+	}
+	for _, v := range r.Rows {
+		place := quote(c.to.Place) + "."
+		part, of := place+quote(string(v[0])), place+quote(string(v[1]))
+		if err := c.session.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s CASCADE; CREATE TABLE %[1]s PARTITION OF %[2]s %[3]s%[4]s", part, of, v[2], v[3])); err != nil {
+			return err
+		}
+		c.parts = append(c.parts, part)
+	}
+	return nil
 }
 
 // finish makes generators, keys and indexes, then foreign keys, and gives everything to the account.
@@ -120,7 +148,7 @@ func (c *cloning) finish(ctx context.Context) error {
 			}
 		}
 	}
-	for _, one := range append(slices.Collect(maps.Keys(c.free)), c.made...) { // what is said of a table goes for a sequence
+	for _, one := range slices.Concat(slices.Collect(maps.Keys(c.free)), c.made, c.parts) { // what is said of a table goes for a sequence
 		if err := c.session.exec(ctx, "ALTER TABLE "+one+" OWNER TO "+quote(c.to.Account)); err != nil {
 			return err
 		}
@@ -191,7 +219,7 @@ func (c *cloning) key(ctx context.Context, v [][]byte) error {
 		if !found {
 			return fmt.Errorf("%s of %s is defined in words that are not known: %s", name, c.from[i], words)
 		}
-		words = head + c.made[number(v[6])] + rest
+		words = strings.TrimSuffix(head, "ONLY ") + c.made[number(v[6])] + rest // a partitioned table's indexes are its partitions' too
 	}
 	if yes(v[2]) {
 		words = "ALTER TABLE " + c.made[i] + " ADD CONSTRAINT " + name + " " + words

@@ -158,13 +158,31 @@ func TestACloneIsTheTable(t *testing.T) {
 	s.want("the tables themselves", `SELECT count(*) FROM parent JOIN "child (x" ON a = parent.id`, "2")
 }
 
-// TestAPartitionedTableIsNotCloned, and says so, instead of becoming a plain one.
-func TestAPartitionedTableIsNotCloned(t *testing.T) {
+// TestPartitionsAreCloned, with the keys, indexes, defaults and rows that they have from their table.
+func TestPartitionsAreCloned(t *testing.T) {
 	s := newSite(t, driver.Source)
-	s.admin.do("SET ROLE " + s.owner + "; CREATE TABLE p (id integer PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p DEFAULT; RESET ROLE")
-	s.build("")
-	if err := s.db.Shadows.Clone(t.Context(), s.shadow, s.tables("p")); err == nil || !strings.Contains(err.Error(), "partitions") {
-		t.Error(err)
+	s.admin.do("SET ROLE " + s.owner + `; CREATE TABLE p (id serial, day date, v text CHECK (v <> 'x'), PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+		CREATE TABLE "p 1" PARTITION OF p FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (id); CREATE TABLE p11 PARTITION OF "p 1" FOR VALUES IN (1, 2);
+		CREATE TABLE p12 PARTITION OF "p 1" DEFAULT; CREATE TABLE p2 PARTITION OF p DEFAULT; CREATE INDEX "by v" ON p (v); CREATE UNIQUE INDEX twice ON p (day, id);
+		CREATE TABLE child (id integer, day date, FOREIGN KEY (id, day) REFERENCES p ON DELETE CASCADE);
+		INSERT INTO p (day, v) SELECT d::date, 'a' FROM generate_series('2024-12-28'::timestamp, '2025-01-04', '1 day') AS d; INSERT INTO child SELECT id, day FROM p; RESET ROLE`)
+	pool := s.build("")
+	tables := s.tables("child", "p")
+	for range 2 {
+		s.check(s.db.Shadows.Clone(t.Context(), s.shadow, tables))
+		for _, name := range []string{"p", `"p 1"`, "p11", "p12", "p2", "child"} {
+			s.want("rows of "+name, `SELECT count(*) FROM "new release".`+name, s.admin.ask("SELECT count(*) FROM "+name))
+			s.want("keys and indexes of "+name, `SELECT count(*) FROM pg_index WHERE indrelid = '"new release".`+strings.ReplaceAll(name, "'", "''")+"'::regclass",
+				s.admin.ask("SELECT count(*) FROM pg_index WHERE indrelid = '"+name+"'::regclass"))
+		}
+		s.run(pool, `INSERT INTO p (day, v) VALUES ('2024-05-05', 'b'); DELETE FROM p WHERE id = 1; ALTER TABLE p ADD more integer`)
+		s.want("the clone's children", `SELECT count(*) FROM "new release".child`, "7")
+	}
+	s.want("the table's own generator", "SELECT last_value FROM p_id_seq", "8")
+	s.want("the children", "SELECT count(*) FROM child", "8")
+	s.want("what is drawn from out of the shadow", `SELECT count(*) FROM pg_attrdef WHERE adrelid::regclass::text ~ 'new release' AND pg_get_expr(adbin, adrelid) !~ 'new release'`, "0")
+	if found, err := s.db.Shadows.Outside(t.Context(), s.shadow, tables); err != nil || len(found) > 0 {
+		t.Errorf("outside: %q, %v", found, err)
 	}
 }
 

@@ -6,7 +6,7 @@ WITH w AS (SELECT c.oid AS id, w.place - 1 AS place, quote_ident(n.nspname) || '
 SELECT w.place::text, quote_ident(k.conname), true, pg_get_constraintdef(k.oid), '', '', '0', 1 AS turn
 FROM w JOIN pg_constraint k ON k.conrelid = w.id AND k.contype IN ('p', 'u', 'x', 'c')
 UNION ALL SELECT w.place::text, quote_ident(i.relname), false, pg_get_indexdef(i.oid),
-	'CREATE ' || CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(i.relname) || ' ON ', w.name, w.place::text, 2
+	'CREATE ' || CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(i.relname) || ' ON ' || CASE WHEN i.relkind = 'I' THEN 'ONLY ' ELSE '' END, w.name, w.place::text, 2
 FROM w JOIN pg_index x ON x.indrelid = w.id AND x.indislive JOIN pg_class i ON i.oid = x.indexrelid
 WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
 UNION ALL SELECT w.place::text, quote_ident(k.conname), true, pg_get_constraintdef(k.oid),
