@@ -51,15 +51,30 @@ func (m *Move) reopened() []*schema.Table {
 	return append(sources(m.tables()), sources(m.watched())...)
 }
 
-// lockRepository makes changes of the repository fail at the source, or notes them. Again: does nothing.
+// lockRepository makes changes of the repository fail at the source, or notes them, and keeps how the tables stand under the lock. As in
+// install-capture, who got past the lock before that was seen is waited for; who does later shows. Again: locks what is not locked.
 func (m *Move) lockRepository(ctx context.Context, source *driver.Database) error {
 	tables := m.repository()
 	if len(tables) == 0 {
 		return nil
 	}
+	lock, settle := m.shutRepository, func() error { return source.Gate.Prove(ctx, sources(tables), m.wait()) }
 	if m.config.Shadow.Lock == Watch {
-		return m.watchRepository(ctx, source, tables)
+		lock, settle = m.watchRepository, func() error { return source.Capturer.Settle(ctx, sources(tables), m.wait()) }
 	}
+	if err := lock(ctx, source, tables); err != nil {
+		return err
+	}
+	if err := m.keepLocked(ctx, source, tables); err != nil {
+		return err
+	}
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) { return struct{}{}, settle() }); err != nil {
+		return m.blame(ctx, source, fmt.Errorf("wait for transactions older than the lock of the release's tables: %w", err))
+	}
+	return nil
+}
+
+func (m *Move) shutRepository(ctx context.Context, source *driver.Database, tables []*table) error {
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Gate.Shut(ctx, sources(tables), m.wait())
 	}); err != nil {
@@ -74,12 +89,23 @@ func (m *Move) watchRepository(ctx context.Context, source *driver.Database, tab
 			return err
 		}
 	}
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Capturer.Settle(ctx, sources(tables), m.wait())
-	}); err != nil {
-		return fmt.Errorf("wait for transactions older than the triggers: %w", err)
-	}
 	return nil
+}
+
+// keepLocked notes the tables' fingerprints under the lock.
+func (m *Move) keepLocked(ctx context.Context, source *driver.Database, tables []*table) error {
+	if source.Watcher == nil {
+		return nil
+	}
+	prints, err := m.prints(ctx, source, tables)
+	if err != nil {
+		return err
+	}
+	all := make(map[string]any, len(tables))
+	for i, t := range tables {
+		all[builtKey(t)] = built{Print: prints[i]}
+	}
+	return m.state.SetDocuments(ctx, all)
 }
 
 // unlockRepository lets changes in again and notes none. Again: does nothing.
@@ -97,16 +123,13 @@ func (m *Move) unlockRepository(ctx context.Context) error {
 	return m.uncapture(ctx, source, m.watched())
 }
 
-// keepBuilt notes what the shadow is built from: a table's rows by their sum, and its fingerprint.
-func (m *Move) keepBuilt(ctx context.Context, source *driver.Database, t *table, sum row.Sum) error {
-	b := built{Sum: sum.String()}
-	if source.Watcher != nil {
-		prints, err := m.prints(ctx, source, []*table{t})
-		if err != nil {
-			return err
-		}
-		b.Print = prints[0]
+// keepBuilt notes what the shadow is built from: a table's rows by their sum.
+func (m *Move) keepBuilt(ctx context.Context, t *table, sum row.Sum) error {
+	var b built
+	if _, err := m.state.Document(ctx, builtKey(t), &b); err != nil {
+		return err
 	}
+	b.Sum = sum.String()
 	return m.state.SetDocument(ctx, builtKey(t), b)
 }
 
@@ -155,7 +178,7 @@ func (m *Move) drifting(ctx context.Context) (drift []string, err error) {
 func (m *Move) drifted(ctx context.Context, source *driver.Database, t *table) (string, error) {
 	var was built
 	kept, err := m.state.Document(ctx, builtKey(t), &was)
-	if err != nil || !kept {
+	if err != nil || !kept || was.Sum == "" {
 		return "was never built from", err
 	}
 	why, err := m.restless(ctx, source, t, was)

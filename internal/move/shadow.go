@@ -162,7 +162,7 @@ func (m *Move) lendRepository(ctx context.Context, source *driver.Database, s sh
 		if err != nil {
 			return err
 		}
-		if err := m.keepBuilt(ctx, source, t, sum.Target); err != nil {
+		if err := m.keepBuilt(ctx, t, sum.Target); err != nil {
 			return err
 		}
 	}
@@ -227,7 +227,7 @@ func (m *Move) cloneRepository(ctx context.Context, source *driver.Database, s s
 		if !tally.Equal() && m.config.Shadow.Lock != Watch {
 			return fmt.Errorf("the clone of %s is not equal to it at %s; run the same command again", t.name, readable(t, tally.Differing[0]))
 		}
-		if err := m.keepBuilt(ctx, source, t, tally.Target); err != nil {
+		if err := m.keepBuilt(ctx, t, tally.Target); err != nil {
 			return err
 		}
 	}
