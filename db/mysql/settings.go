@@ -58,7 +58,12 @@ func (q *questions) common(ctx context.Context) error {
 		q.add("flush-log", level, "innodb_flush_log_at_trx_commit is "+v+": a crash of the server loses the last second of commits.", "SET GLOBAL innodb_flush_log_at_trx_commit=1 for the time of the move.")
 	}
 	if v := q.setting(ctx, "sync_binlog"); v != "1" && q.setting(ctx, "log_bin") == "1" {
-		q.add("sync-binlog", driver.Note, "sync_binlog is "+v+": after a crash the binary log may lack transactions that InnoDB has.", "SET GLOBAL sync_binlog=1 if replicas hang on this server.")
+		level := driver.Note // what is read of a source is waited for until it is on disk
+		if q.d.options.Side == driver.Target {
+			level = driver.Lossy
+		}
+		q.add("sync-binlog", level, "sync_binlog is "+v+": a loss of power takes back commits that the server has acknowledged, those that its binary log lacks.",
+			"SET GLOBAL sync_binlog=1 for the time of the move.")
 	}
 	if v := q.setting(ctx, "innodb_doublewrite"); v == "0" || strings.EqualFold(v, "OFF") {
 		q.add("doublewrite", driver.Note, "innodb_doublewrite is off: a crash can tear pages.", "Turn it on unless the file system writes pages whole.")
