@@ -232,6 +232,7 @@ func tail(s string) string {
 // report is what report --json says, as far as the tests look.
 type report struct {
 	Procedure       string     `json:"procedure"`
+	Release         string     `json:"release"`
 	Started         string     `json:"started"`
 	Ended           *string    `json:"ended"`
 	DowntimeSeconds float64    `json:"downtime_seconds"`

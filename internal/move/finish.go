@@ -38,7 +38,7 @@ func (m *Move) openTarget(ctx context.Context) error {
 // openTables lets everybody write to tables of the target. Again: does nothing.
 func (m *Move) openTables(ctx context.Context, target *driver.Database, tables []*table) error {
 	return together(target, tables, func(many driver.Many) error { return many.OpenAll(ctx, targets(tables)) }, func(t *table) error {
-		if err := target.Guard.Open(ctx, t.target); err != nil && target.Dialect.Classify(err) != driver.Missing { // a release may have dropped it
+		if err := target.Guard.Open(ctx, t.target); err != nil && !m.gone(ctx, target, t, err) {
 			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
 		}
 		return nil

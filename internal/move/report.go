@@ -21,6 +21,7 @@ type Report struct {
 	State           procedure.State `json:"state"`
 	Source          string          `json:"source,omitempty"`
 	Target          string          `json:"target,omitempty"`
+	Release         string          `json:"release,omitempty"` // the application's new one, with its version
 	Started         time.Time       `json:"started"`
 	Ended           *time.Time      `json:"ended"`            // null while it is under way
 	Seconds         float64         `json:"seconds"`          // from the start to the end, or until now
@@ -123,6 +124,9 @@ func (r Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "%s, run %s: %s\n", r.Procedure, r.Run, r.State)
 	if r.Source != "" || r.Target != "" {
 		fmt.Fprintf(&b, "%s → %s\n", plain.Line(r.Source), plain.Line(r.Target))
+	}
+	if r.Release != "" {
+		fmt.Fprintf(&b, "to release %s\n", plain.Line(r.Release))
 	}
 	if !r.Started.IsZero() {
 		fmt.Fprintf(&b, "began %s, took %s", r.Started.Local().Format(time.DateTime), Span(r.Seconds))

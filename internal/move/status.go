@@ -163,6 +163,7 @@ func (m *Move) Report(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	r := Report{Run: run, Procedure: m.procedure(), State: p.State, Source: source, Target: target, Started: p.Begun, Phases: phases(p, now)}
+	r.Release = m.config.New.String()
 	end := now
 	if !p.Ended.IsZero() {
 		end = p.Ended

@@ -115,11 +115,23 @@ func (m *Move) admit(ctx context.Context, target *driver.Database, account strin
 		return nil
 	}
 	for _, t := range m.everything() {
-		if err := target.Admitter.Admit(ctx, t.target, account); err != nil && target.Dialect.Classify(err) != driver.Missing {
-			return fmt.Errorf("let %s write to %s: %w", account, t.target.Name, err)
+		if err := target.Admitter.Admit(ctx, t.target, account); err != nil && !m.gone(ctx, target, t, err) {
+			return fmt.Errorf("let the release's account %s write to %s: %w", account, t.target.Name, err)
 		}
 	}
 	return nil
+}
+
+// gone reports whether an error about a table of the target is one because the release has dropped or renamed it.
+func (m *Move) gone(ctx context.Context, target *driver.Database, t *table, err error) bool {
+	if target.Dialect.Classify(err) == driver.Missing {
+		return true
+	}
+	if m.config.New == nil || m.config.New.Update.Empty() {
+		return false
+	}
+	there, failed := target.Inspector.Inspect(ctx, []string{t.target.Name.Schema})
+	return failed == nil && byName(there)[t.target.Name] == nil
 }
 
 // undoUpdate takes away what the update has made; the tables that it changed go with create-tables.

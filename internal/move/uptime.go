@@ -43,7 +43,7 @@ func (m *Move) unloadUptime(ctx context.Context) error {
 		return err
 	}
 	for _, t := range of(m.tables(), Uptime) {
-		if err := target.Ledger.Clear(ctx, t.target, epoch); err != nil && target.Dialect.Classify(err) != driver.Missing {
+		if err := target.Ledger.Clear(ctx, t.target, epoch); err != nil && !m.gone(ctx, target, t, err) {
 			return fmt.Errorf("empty %s at the target: %w", t.name, err)
 		}
 		if err := m.state.DropPlan(ctx, t.number); err != nil {

@@ -57,7 +57,7 @@ func (m *Move) weigh(ctx context.Context, e *examination) ([]check.Finding, erro
 		return nil, err
 	}
 	found := m.origin(ctx)
-	object := "release " + r.Name + " " + r.Version
+	object := "release " + r.String()
 	forbid := func(rule, message, do string) {
 		found = append(found, check.Finding{Rule: rule, Level: driver.Forbidden, Object: object, Message: message, Do: do})
 	}
@@ -97,7 +97,7 @@ func (m *Move) origin(ctx context.Context) []check.Finding {
 		return nil
 	}
 	f := check.Finding{
-		Rule: "release-from", Level: driver.Forbidden, Object: "release " + m.config.New.Name + " " + m.config.New.Version, Detail: from.Place,
+		Rule: "release-from", Level: driver.Forbidden, Object: "release " + m.config.New.String(), Detail: from.Place,
 		Message: fmt.Sprintf("starts from %s and the source has %s", from.Answer, is), Do: "Update the application at the source to that release first, or take a release that starts from this one.",
 	}
 	if err != nil {

@@ -90,6 +90,14 @@ type Probe struct {
 	is relation
 }
 
+// String is its name and version, for people; empty for no release.
+func (r *Release) String() string {
+	if r == nil {
+		return ""
+	}
+	return r.Name + " " + r.Version
+}
+
 // RunsOn reports whether the release knows a product.
 func (r *Release) RunsOn(product string) bool {
 	return len(r.Databases) == 0 || slices.Contains(r.Databases, product)
