@@ -234,14 +234,15 @@ func (a admitter) Admit(ctx context.Context, t *schema.Table, _ string) error {
 	err := a.d.write(ctx, lockWait, func(s *session) error {
 		for _, event := range events {
 			name := triggerName("guard_"+event, t)
-			if there, err := s.has(name); err != nil || !there {
+			on, sql := "", ""
+			err := s.one("SELECT tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1", func(st *sqlite3.Stmt) { on, sql = st.ColumnText(0), st.ColumnText(1) }, text(name))
+			if err != nil || on == "" || !strings.Contains(sql, "RAISE(ABORT") {
+				return err // no guard, or one that lets everybody in already
+			}
+			if _, err := s.exec("DROP TRIGGER " + name); err != nil {
 				return err
 			}
-			sql := "CREATE TRIGGER IF NOT EXISTS " + name + " BEFORE " + strings.ToUpper(event) + " ON " + quote(t.Name.Name) + " BEGIN SELECT 'admitted'; END"
-			if err := s.replaceOther(name, sql); err != nil {
-				return err
-			}
-			if _, err := s.exec(sql); err != nil {
+			if _, err := s.exec("CREATE TRIGGER " + name + " BEFORE " + strings.ToUpper(event) + " ON " + quote(on) + " BEGIN SELECT 'admitted'; END"); err != nil {
 				return err
 			}
 		}

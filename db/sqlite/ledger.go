@@ -146,14 +146,21 @@ func (l ledger) Ranges(ctx context.Context, t *schema.Table) (map[int]int64, err
 	return found, nil
 }
 
-// Clear empties a table and what the book says of it. Without triggers and foreign keys SQLite drops the pages unread.
+// Clear empties a table and what the book says of it. Without triggers and foreign keys SQLite drops the pages unread. Of a table that is not
+// there the book says nothing any more either.
 func (l ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
-	err := l.d.write(ctx, lockWait, func(s *session) error {
+	there := false
+	err := l.d.write(ctx, lockWait, func(s *session) (err error) {
 		if err := s.fence(epoch); err != nil {
 			return err
 		}
-		if _, err := s.exec("DELETE FROM " + quote(t.Name.Name)); err != nil {
+		if there, err = s.holds("main", t.Name.Name); err != nil {
 			return err
+		}
+		if there {
+			if _, err := s.exec("DELETE FROM " + quote(t.Name.Name)); err != nil {
+				return err
+			}
 		}
 		for _, part := range []string{"range", "lane", "list"} {
 			if _, err := s.exec("DELETE FROM whimbrel_target_"+part+" WHERE table_no = ?1", number(int64(t.Number))); err != nil {
@@ -162,6 +169,9 @@ func (l ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 		}
 		return nil
 	})
+	if err == nil && !there {
+		err = missing("there is no such table")
+	}
 	if err != nil {
 		return fmt.Errorf("clear %s: %w", t.Name, err)
 	}

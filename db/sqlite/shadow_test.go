@@ -334,4 +334,11 @@ func TestAdmittedWithoutAccounts(t *testing.T) {
 		b.must(b.Admitter.Admit(ctx, table, ""))
 		b.must(b.script("", "INSERT INTO a VALUES (1); DELETE FROM a"))
 	}
+	b.app.must(t, "ALTER TABLE a RENAME TO renamed") // as an update does
+	b.must(b.Admitter.Admit(ctx, table, ""))
+	b.app.must(t, "INSERT INTO renamed VALUES (1)")
+	b.must(b.Guard.Open(ctx, table))
+	if left := leftovers(t, b.path); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
 }
