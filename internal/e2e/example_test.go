@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -22,7 +24,7 @@ import (
 // example is examples/shop in a folder of its own: its files, with the addresses of this test's servers in them, and its processes.
 type example struct {
 	t              *testing.T
-	dir            string
+	dir, program   string
 	source, target string // URLs
 	front          string
 	addresses      *strings.Replacer
@@ -40,11 +42,11 @@ var exampleSize = []string{"-articles", "150", "-customers", "1200", "-orders", 
 // newExample lets release 1 of the shop run, behind its front.
 func newExample(t *testing.T, at string) *example {
 	t.Helper()
-	e := &example{t: t, dir: t.TempDir(), source: fresh(t, "mariadb"), target: fresh(t, "postgres")}
-	out, err := exec.Command("go", "build", "-o", filepath.Join(e.dir, "shop"), "../../examples/shop").CombinedOutput()
+	program, err := builtShop()
 	if err != nil {
-		t.Fatalf("build the shop: %v\n%s", err, out)
+		t.Fatal(err)
 	}
+	e := &example{t: t, dir: t.TempDir(), program: program, source: fresh(t, "mariadb"), target: fresh(t, "postgres")}
 	ports := freePorts(t, 3)
 	e.front = "http://" + ports[0]
 	e.addresses = strings.NewReplacer("127.0.0.1:8080", ports[0], "127.0.0.1:8081", ports[1], "127.0.0.1:8082", ports[2],
@@ -60,6 +62,7 @@ func newExample(t *testing.T, at string) *example {
 	e.start(e.shop("serve", "-release", "1", "-db", "mariadb://shop:${SHOP_PASSWORD}@"+place(t, e.source), "-listen", ports[1], "-pid", "release-1.pid"))
 	e.must(e.shop("point", "-to", "http://"+ports[1]))
 	e.start(e.shop("front", "-listen", ports[0], "-pid", "front.pid"))
+	e.must(e.shop("point", "-state", "users.state", "-to", e.front)) // users come once the front answers
 	t.Cleanup(func() {
 		for _, pid := range []string{"front.pid", "release-1.pid", "release-2.pid"} {
 			e.must(e.shop("stop", "-pid", pid))
@@ -148,30 +151,47 @@ func parsed(t *testing.T, at string) *url.URL {
 	return u
 }
 
-// freePorts are addresses at which nobody listens.
+// freePorts are addresses at which nobody listens, below the ports that systems give to whoever connects: one of them is listened at only
+// when the shop has moved.
 func freePorts(t *testing.T, n int) (free []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
 		if err != nil {
-			t.Fatal(err)
+			continue // somebody does
 		}
 		defer l.Close()
-		free = append(free, l.Addr().String())
+		if free = append(free, l.Addr().String()); len(free) == n {
+			return free
+		}
 	}
-	return free
+	t.Fatal("no port is free")
+	return nil
 }
+
+// builtShop builds the shop once and returns its path.
+var builtShop = sync.OnceValues(func() (string, error) {
+	program, err := built()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(program), "shop")
+	if out, err := exec.Command("go", "build", "-o", path, "../../examples/shop").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the shop: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // shop is a command of the shop, in its folder.
 func (e *example) shop(args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(e.dir, "shop"), args...)
+	c := exec.Command(e.program, args...)
 	c.Dir = e.dir
 	c.Env = append(os.Environ(), e.environment()...)
 	return c
 }
 
 func (e *example) environment() []string {
-	return []string{"SHOP_PASSWORD=" + testserver.Password, "PATH=" + e.dir + ":" + os.Getenv("PATH")}
+	return []string{"SHOP_PASSWORD=" + testserver.Password, "PATH=" + filepath.Dir(e.program) + ":" + os.Getenv("PATH")}
 }
 
 // must runs a command to its end and returns what it printed.
