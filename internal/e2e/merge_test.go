@@ -321,3 +321,30 @@ func TestMergedTypes(t *testing.T) {
 		t.Errorf("the generator goes on at %v, %v", rows, err)
 	}
 }
+
+// TestTypesOfMergedTables: a type that the build makes for a merged table goes with it, because the moved table brings its own; one that the release's own tables
+// use too is found before the downtime.
+func TestTypesOfMergedTables(t *testing.T) {
+	from, to := fresh(t, "postgres"), fresh(t, "postgres")
+	const enum = "CREATE TYPE mood AS ENUM ('sad', 'glad');\nCREATE TABLE face (id int PRIMARY KEY, mood mood NOT NULL);\n"
+	d := open(t, from)
+	script(t, d, enum+"INSERT INTO face VALUES (1, 'sad');\n")
+	m := newMove(t, plan{source: from, target: to, uptime: []string{"face"}, extra: "release: release\nshadow: {url: " + quoted(hidden(as(t, to, builder(t, to)))) + "}\n"})
+	n := &inn{move: m, source: from, target: to, at: "target"}
+	n.files(map[string]string{
+		"release.yaml":     "name: inn\nversion: \"2\"\nbuild: {migrations: build}\nmerge:\n  face: source-wins\n",
+		"build/1_face.sql": "-- +goose Up\n" + enum + "INSERT INTO face VALUES (1, 'glad'), (2, 'glad');\nCREATE TABLE own (mood mood);\n",
+	})
+	m.must(3, "run")
+	m.must(0, "answer", "accept-findings", "yes")
+	if e := m.must(1, "run"); !strings.Contains(e.said, "the build has made a type mood, and a type of this name comes with the tables that move") {
+		t.Error(tail(e.said))
+	}
+	n.files(map[string]string{"build/1_face.sql": "-- +goose Up\n" + enum + "INSERT INTO face VALUES (1, 'glad'), (2, 'glad');\nCREATE TABLE own (id int PRIMARY KEY);\n"})
+	m.until("confirm-downtime")
+	m.must(0, "run", "--yes")
+	rows, err := open(t, to).Query("SELECT id, mood::text FROM face ORDER BY id")
+	if got := fmt.Sprint(rows); err != nil || got != "[[1 sad] [2 glad]]" {
+		t.Errorf("%s, %v", got, err)
+	}
+}

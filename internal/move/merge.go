@@ -130,7 +130,26 @@ func takeOut(ctx context.Context, inside *driver.Database, has *schema.Schema, m
 				"let update make what is of these", place, o.What, o.Name.Name, made.Name.Name)
 		}
 	}
-	return left, nil
+	return left, dropTypesOf(ctx, inside, left, made)
+}
+
+// dropTypesOf drops the types that were made for a table that is gone: the moved one brings its own.
+func dropTypesOf(ctx context.Context, inside *driver.Database, left *schema.Schema, made *schema.Table) error {
+	of := func(t *schema.Table, d *schema.TypeDef) bool {
+		return slices.ContainsFunc(t.Columns, func(c *schema.Column) bool { return c.Type.Def == d.Name })
+	}
+	var others []*schema.TypeDef
+	for _, d := range left.Types {
+		if !of(made, d) || slices.ContainsFunc(left.Tables, func(t *schema.Table) bool { return of(t, d) }) {
+			others = append(others, d)
+			continue
+		}
+		if err := run(ctx, inside, inside.Dialect.DropType(d)); err != nil {
+			return err
+		}
+	}
+	left.Types = others
+	return nil
 }
 
 // mergeKept tells the view what was kept, once tables are made at the target that will hold it. Again: does nothing.

@@ -274,9 +274,16 @@ func (m *Move) fits(ctx context.Context, s shadowing) error {
 	if has, err = m.takeMerged(ctx, inside, has); err != nil {
 		return err
 	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return err
+	}
+	atHome := func(n schema.Name) bool {
+		return cmp.Or(n.Schema, target.Info.Schema) == cmp.Or(m.home(), target.Info.Schema)
+	}
 	taken := map[string]bool{}
 	for _, t := range m.tables() {
-		if t.target.Name.Schema == m.home() {
+		if atHome(t.target.Name) {
 			taken[t.target.Name.Name] = true
 		}
 	}
@@ -284,6 +291,21 @@ func (m *Move) fits(ctx context.Context, s shadowing) error {
 		if taken[t.Name.Name] {
 			return fmt.Errorf("the build has made a table %s, and a table of this name moves to the target; name it in release.yaml's repository if it is the release's own, "+
 				"or give one of the two another name, and run the same command again", t.Name.Name)
+		}
+	}
+	return m.typesFit(has, atHome)
+}
+
+// typesFit is fits for types. Those of a shadow at the source do not come with its tables.
+func (m *Move) typesFit(has *schema.Schema, atHome func(schema.Name) bool) error {
+	if m.config.Shadow.At != driver.Target {
+		return nil
+	}
+	for _, moved := range m.plan().Types {
+		for _, d := range has.Types {
+			if moved.Name.Name == d.Name.Name && atHome(moved.Name) {
+				return fmt.Errorf("the build has made a type %s, and a type of this name comes with the tables that move; give one of the two another name, and run the same command again", d.Name.Name)
+			}
 		}
 	}
 	return nil
