@@ -25,7 +25,7 @@ func (s *session) sign(ctx context.Context, d *database) error {
 	if d.options.Run == "" {
 		return nil
 	}
-	for tries := 0; tries < signatures; tries++ {
+	for range signatures {
 		place := (d.signed.Add(1) - 1) % signatures
 		got, err := s.rows(ctx, "SELECT GET_LOCK(?, 0)", d.signature()+strconv.FormatInt(place, 10))
 		if err != nil || len(got) != 1 || got[0][0] == "1" {
