@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -97,12 +98,23 @@ func (f flags) open() (Release, string, error) {
 	if !known {
 		return nil, "", fmt.Errorf("there is no release %q; take 1 or 2", f.release)
 	}
-	u, err := url.Parse(os.Expand(f.db, func(name string) string { return url.QueryEscape(os.Getenv(name)) }))
+	u, err := address(f.db)
 	if err != nil {
-		return nil, "", errors.New("-db is no URL")
+		return nil, "", err
 	}
 	opened, err := r.open(u)
 	return opened, r.version, err
+}
+
+// address reads a database's URL and fills in what it names of the environment.
+func address(text string) (*url.URL, error) {
+	u, err := url.Parse(os.Expand(text, func(name string) string {
+		return strings.ReplaceAll(url.QueryEscape(os.Getenv(name)), "+", "%20") // a plus sign is a blank in queries only
+	}))
+	if err != nil {
+		return nil, errors.New("-db is no URL") // the error would hold the password
+	}
+	return u, nil
 }
 
 func (f flags) install(ctx context.Context) error {

@@ -166,6 +166,20 @@ func (d damage) part(text string) string {
 	return part
 }
 
+// TestPasswords of any kind come out of the environment as they are.
+func TestPasswords(t *testing.T) {
+	for _, password := range []string{"s3cret", "a b", "p@ss/w:rd?#%+&ü"} {
+		t.Setenv("SHOP_PASSWORD", password)
+		u, err := address("mariadb://shop:${SHOP_PASSWORD}@127.0.0.1:3306/shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := u.User.Password(); got != password || u.Host != "127.0.0.1:3306" || u.Path != "/shop" {
+			t.Errorf("%q came out as %q at %s", password, got, u.Host)
+		}
+	}
+}
+
 // TestFront: users are told that the shop moves while it points nowhere, and reach the server that it points at.
 func TestFront(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
