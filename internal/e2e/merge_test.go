@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/internal/e2e/oracle"
@@ -106,26 +105,8 @@ func TestMerge(t *testing.T) {
 			}
 			m := newMove(t, plan{source: from, target: to, uptime: []string{"setting", "price"}, extra: text + "verify: {levels: {setting: full-uptime+changed}}\n"})
 			theirs := m.mergingRelease(d, rng)
-			done := make(chan struct{})
-			var writing sync.WaitGroup
-			wrote := 0
 			users := rand.New(rand.NewPCG(seed(t), 10))
-			writing.Go(func() {
-				for {
-					select {
-					case <-done:
-						return
-					default:
-					}
-					if d.Script(changesOfMerged(users)) == nil {
-						wrote++
-					}
-				}
-			})
-			m.until("confirm-downtime")
-			close(done)
-			writing.Wait()
-			m.must(0, "run", "--yes")
+			wrote := m.whileWriting(d, func() string { return changesOfMerged(users) })
 			m.merged(d, open(t, to), theirs)
 			replayed := int64(0)
 			for _, x := range m.report().Tables {

@@ -134,6 +134,31 @@ func visitors(t *testing.T, d *oracle.Database) []string {
 	return all
 }
 
+// whileWriting runs a move to its end, while an application gives the source one script after the other until the downtime is
+// asked for, and returns how many of them went through.
+func (m *move) whileWriting(source *oracle.Database, script func() string) (wrote int) {
+	m.t.Helper()
+	done := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if source.Script(script()) == nil {
+				wrote++
+			}
+		}
+	})
+	m.until("confirm-downtime")
+	close(done)
+	writing.Wait()
+	m.must(0, "run", "--yes")
+	return wrote
+}
+
 // TestRelease: a table arrives in the form of the new release while the application writes to it, and is proven.
 func TestRelease(t *testing.T) {
 	for _, source := range products() {
@@ -150,25 +175,8 @@ func TestRelease(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.file("release/release.yaml", newRelease)
-				rng, done := rand.New(rand.NewPCG(seed(t), 5)), make(chan struct{})
-				var writing sync.WaitGroup
-				wrote := 0
-				writing.Go(func() {
-					for {
-						select {
-						case <-done:
-							return
-						default:
-						}
-						if d.Script(changesOf(rng)) == nil {
-							wrote++
-						}
-					}
-				})
-				m.until("confirm-downtime")
-				close(done)
-				writing.Wait()
-				m.must(0, "run", "--yes")
+				rng := rand.New(rand.NewPCG(seed(t), 5))
+				wrote := m.whileWriting(d, func() string { return changesOf(rng) })
 				got, want := visitors(t, open(t, to)), turnedGuests(t, d)
 				if !slices.Equal(got, want) {
 					t.Errorf("%d visitors and not %d:\n%s\nwant\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))

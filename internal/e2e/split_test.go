@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/internal/e2e/oracle"
@@ -140,7 +139,7 @@ func TestOneRowBecomesSeveral(t *testing.T) {
 				if source == "sqlite" {
 					script(t, d, "PRAGMA journal_mode=wal;\n")
 				}
-				rng, done := rand.New(rand.NewPCG(seed(t), 6)), make(chan struct{})
+				rng := rand.New(rand.NewPCG(seed(t), 6))
 				script(t, d, orders(rng, 300))
 				m := newMove(t, plan{
 					source: from, target: to, uptime: []string{"orders"},
@@ -150,24 +149,7 @@ func TestOneRowBecomesSeveral(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.file("release/release.yaml", unpacked)
-				var writing sync.WaitGroup
-				wrote := 0
-				writing.Go(func() {
-					for {
-						select {
-						case <-done:
-							return
-						default:
-						}
-						if d.Script(ordering(rng)) == nil {
-							wrote++
-						}
-					}
-				})
-				m.until("confirm-downtime")
-				close(done)
-				writing.Wait()
-				m.must(0, "run", "--yes")
+				wrote := m.whileWriting(d, func() string { return ordering(rng) })
 				there := open(t, to)
 				want, states := lines(t, d)
 				for _, x := range []struct {

@@ -73,7 +73,7 @@ func (m *Move) copyRepository(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer inside.Close()
+	defer func() { _ = inside.Close() }()
 	b, tables, err := m.layShadow(ctx, inside, target)
 	if err != nil {
 		return err

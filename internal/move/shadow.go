@@ -211,7 +211,7 @@ func (m *Move) cloneRepository(ctx context.Context, source *driver.Database, s s
 	if err != nil {
 		return err
 	}
-	defer inside.Close()
+	defer func() { _ = inside.Close() }()
 	for _, t := range tables {
 		p, err := m.pair(ctx, t)
 		if err != nil {
@@ -266,7 +266,7 @@ func (m *Move) fits(ctx context.Context, s shadowing) error {
 	if err != nil {
 		return err
 	}
-	defer inside.Close()
+	defer func() { _ = inside.Close() }()
 	has, err := inside.Inspector.Inspect(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("look at what was built: %w", err)
