@@ -4,7 +4,8 @@
 #
 #   units    every package's own tests
 #   pairs    whole moves of a live application, all nine pairs
-#   releases whole moves to a new release of the application: its shadow, its update, what goes wrong, resets and kills
+#   releases whole moves to a new release of the application: its shadow, merged tables, rows that become several, text in other
+#            character sets, its update, what goes wrong, resets and kills
 #   kills    the program killed at every step and at random moments
 #   samples  the sample databases
 #   example  examples/shop moves to its new release under load, with the release built at either side
@@ -76,12 +77,12 @@ for s in $wanted; do
   case $s in
     units) suite units 15m $(go list ./... | grep -vE '/internal/(e2e|simulation)$') ;;
     simulation) suite simulation 15m -count=1 ./internal/simulation -schedules 10000 ;;
-    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin' ./internal/e2e ;;
-    releases) suite releases 8m -count=1 -run 'TestShadow' ./internal/e2e ;;
+    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin|TestARecordThatGrows' ./internal/e2e ;;
+    releases) suite releases 12m -count=1 -run 'TestShadow|TestMerge|TestWrongMerged|TestTypesOfMerged|TestOneRowBecomes|TestAFedTable|TestTextIsReadAnew' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;
     example) suite example 8m -count=1 -run 'TestExampleShop' ./internal/e2e ;;
-    security) suite security 15m -count=1 -run 'TestGrants|TestHostileNames|TestSecretsAreNowhere|TestRowsAreNowhere|TestCommandLines' ./internal/e2e ;;
+    security) suite security 15m -count=1 -run 'TestGrants|TestHostileNames|TestSecretsAreNowhere|TestRowsAreNowhere|TestValuesAreShown|TestCommandLines' ./internal/e2e ;;
     fuzz) fuzz 120 ;;
     chaos) CHAOS_FOR=80s suite chaos 8m -count=1 -run 'TestChaos' ./internal/e2e ;;
     model) models ;;
