@@ -195,6 +195,13 @@ func (m *Move) resume(ctx context.Context) error {
 	if err := m.lay(ctx, e); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
+	for _, t := range of(m.tables(), Uptime) { // whom an earlier run of this process followed nobody follows now
+		m.board.change(t.name, func(p *progress) {
+			if p.stage == Following {
+				p.stage = Replaying
+			}
+		})
+	}
 	for step, stage := range map[string]Stage{"load-uptime": Indexing, "build-indexes": Replaying} {
 		if at, _ := p.At(step); at.State != procedure.Complete {
 			continue
