@@ -17,7 +17,7 @@ import (
 // writes. TRUNCATE and other DDL fire no trigger; the Watcher's fingerprint shows them.
 type gate struct{ *database }
 
-const refusal = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes are refused until the move has ended'"
+const refusal = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes to this table are refused until the move has ended or was taken back'"
 
 var shutters = []string{"shut_insert", "shut_update", "shut_delete"}
 

@@ -17,7 +17,7 @@ import (
 type gate struct{ db *database }
 
 const shutFunction = `CREATE OR REPLACE FUNCTION whimbrel_source.shut() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
-	'BEGIN RAISE EXCEPTION ''this database is being moved to another server and takes no more writes (table %.%)'', TG_TABLE_SCHEMA, TG_TABLE_NAME
+	'BEGIN RAISE EXCEPTION ''writes to %.% are refused while this database is moved to another server, until the move has ended or was taken back'', TG_TABLE_SCHEMA, TG_TABLE_NAME
 		USING ERRCODE = ''25006'', HINT = ''The operator of the move opens it again, or tells where its data are now.''; END'`
 
 // Shut makes writes fail, table by table, and waits for those in flight.

@@ -21,7 +21,7 @@ import (
 // for everybody else, without exceptions in their words.
 
 const (
-	gateSentence  = "Whimbrel is moving this database: it takes no more changes. The application goes on at the new database."
+	gateSentence  = "Whimbrel moves this database: writes to this table are refused until the move has ended or was taken back"
 	guardSentence = "Whimbrel is filling this database: it is not open yet."
 )
 
