@@ -108,15 +108,21 @@ func (m *Move) reached(ctx context.Context, proofs map[*table]proof) ([]string, 
 	}
 	var mu sync.Mutex
 	var off []string
-	err = each(ctx, slices.Collect(maps.Keys(proofs)), m.writers(), func(ctx context.Context, t *table) error {
-		stands, err := target.Guard.Stands(ctx, t.target)
-		if err == nil && (stands == "" || stands != proofs[t].Guard) {
-			mu.Lock()
-			defer mu.Unlock()
-			off = append(off, t.name+" had its guard taken off since it was compared, so that others could write there")
-		}
-		return err
-	})
+	err = m.patiently(func(ctx context.Context) error {
+		off = nil
+		return each(ctx, slices.Collect(maps.Keys(proofs)), m.writers(), func(ctx context.Context, t *table) error {
+			stands, err := target.Guard.Stands(ctx, t.target)
+			if err == nil && (stands == "" || stands != proofs[t].Guard) {
+				mu.Lock()
+				defer mu.Unlock()
+				off = append(off, t.name+" had its guard taken off since it was compared, so that others could write there")
+			}
+			return err
+		})
+	})(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("see whether the target is guarded still: %w; %s, and do it again", err, m.Advice(err))
+	}
 	slices.Sort(off)
-	return off, err
+	return off, nil
 }
