@@ -54,6 +54,15 @@ func (c *Config) updater() (*url.URL, error) {
 	return c.addressed(c.Update.URL, c.Update.PasswordFile, driver.Target).Resolve(c.Dir)
 }
 
+// fixed tells what of the release may not change during a move: its rules and tables, and where its shadow is. It is empty for no release.
+func (c *Config) fixed() string {
+	digest := c.New.Digest()
+	if !c.New.Shadowed() {
+		return digest
+	}
+	return strings.Join([]string{digest, string(c.Shadow.At), string(c.Shadow.Lock), c.Shadow.Place}, " ")
+}
+
 // account is the user of a URL, empty where there is none.
 func account(u *url.URL) string { return u.User.Username() }
 

@@ -80,7 +80,7 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if err := m.vacant(ctx, target, targets(m.tables())); err != nil {
 		return err
 	}
-	return m.state.SetDocuments(ctx, map[string]any{tablesAreOurs: true, releaseKey: m.config.New.Digest()})
+	return m.state.SetDocuments(ctx, map[string]any{tablesAreOurs: true, releaseKey: m.config.fixed()})
 }
 
 // dropTables removes what createTables made.

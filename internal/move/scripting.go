@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -43,9 +44,22 @@ func (m *Move) runScripts(ctx context.Context, s scripting) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		return fmt.Errorf("%s: %w; mend it and run the same command again", s.scripts.Place, err)
+		return fmt.Errorf("%s: %w; mend it and run the same command again", s.scripts.Place, discreet(err, s.url))
 	}
 	return nil
+}
+
+// discreet is an error without the password that its command was told, which it may have said.
+func discreet(err error, u *url.URL) error {
+	password, has := u.User.Password()
+	if !has || password == "" {
+		return err
+	}
+	text := err.Error()
+	for _, written := range []string{password, url.QueryEscape(password), url.PathEscape(password), strings.TrimPrefix(url.UserPassword("", password).String(), ":")} {
+		text = strings.ReplaceAll(text, written, hidden)
+	}
+	return errors.New(text)
 }
 
 func (m *Move) migrate(ctx context.Context, s scripting) error {

@@ -104,15 +104,15 @@ const releaseKey = "release"
 func (m *Move) sameRelease(ctx context.Context) error {
 	var began string
 	there, err := m.state.Document(ctx, releaseKey, &began)
-	if err == nil && there && began != m.config.New.Digest() {
-		err = errors.New("the release's rules are not those that this move began with; put them back as they were, or reset the move and begin again")
+	if err == nil && there && began != m.config.fixed() {
+		err = errors.New("the release's rules, or where its shadow is, are not those that this move began with; put them back as they were, or reset the move and begin again")
 	}
 	return err
 }
 
 // keepRelease notes the release that the findings were accepted for.
 func (m *Move) keepRelease(ctx context.Context) error {
-	return m.state.SetDocument(ctx, releaseKey, m.config.New.Digest())
+	return m.state.SetDocument(ctx, releaseKey, m.config.fixed())
 }
 
 // translating are the options of every translation of this move. The source must be open.

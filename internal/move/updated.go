@@ -254,7 +254,7 @@ func (m *Move) startRelease(ctx context.Context) error {
 	}
 	for _, line := range m.config.New.Switch.Commands {
 		if err := command(ctx, m.config.New.Folder, line, environment); err != nil {
-			return fmt.Errorf("switch the release: %w; mend it and run the same command again", err)
+			return fmt.Errorf("switch the release: %w; mend it and run the same command again", discreet(err, s.url))
 		}
 	}
 	return healthy(ctx, m.config.New.Switch.Health, m.config.New.Folder, environment)

@@ -81,7 +81,7 @@ func (m *Move) weigh(ctx context.Context, e *examination) ([]check.Finding, erro
 	case m.config.Shadow.At == driver.Source && !r.RunsOn(source.Info.Product):
 		forbid("release-product", fmt.Sprintf("runs on %s, and its shadow is to be built at the source, on %s", strings.Join(r.Databases, ", "), source.Info.Product), "Set shadow.at to target.")
 	}
-	found = append(found, m.weighTables(e, source)...)
+	found = append(found, m.weighTables(ctx, e, source)...)
 	reach, err := m.weighAccount(ctx, e)
 	return append(found, reach...), err
 }
@@ -107,7 +107,7 @@ func (m *Move) origin(ctx context.Context) []check.Finding {
 }
 
 // weighTables looks at the tables of the repository.
-func (m *Move) weighTables(e *examination, source *driver.Database) []check.Finding {
+func (m *Move) weighTables(ctx context.Context, e *examination, source *driver.Database) []check.Finding {
 	var found []check.Finding
 	home, several := "", false
 	for _, t := range e.Schema.Tables {
@@ -123,7 +123,7 @@ func (m *Move) weighTables(e *examination, source *driver.Database) []check.Find
 			})
 		}
 		if source.Gate == nil || m.config.Shadow.Lock == Watch {
-			found = append(found, weighWatch(source, t)...)
+			found = append(found, m.weighWatch(ctx, source, t, e)...)
 		}
 	}
 	if several {
@@ -136,7 +136,7 @@ func (m *Move) weighTables(e *examination, source *driver.Database) []check.Find
 }
 
 // weighWatch says why changes of a table can not be noted.
-func weighWatch(source *driver.Database, t *schema.Table) []check.Finding {
+func (m *Move) weighWatch(ctx context.Context, source *driver.Database, t *schema.Table, e *examination) []check.Finding {
 	forbid := func(message string) []check.Finding {
 		return []check.Finding{{
 			Rule: "repository-watch", Level: driver.Forbidden, Table: t.Name, Message: message,
@@ -148,6 +148,24 @@ func weighWatch(source *driver.Database, t *schema.Table) []check.Finding {
 	}
 	if t.LiveKey() == nil {
 		return forbid("can not be watched: it has no primary key and no unique key without NULL")
+	}
+	target, err := m.target(ctx)
+	if err != nil {
+		return forbid("can not be watched: " + err.Error())
+	}
+	p, _ := m.plannedOf(source, target, e, e.ofRepository)
+	pair := p.Pair(t.Name)
+	if pair == nil {
+		return nil
+	}
+	gaps, err := source.Capturer.Gaps(ctx, t, pair.Load.Source)
+	if err != nil {
+		return forbid("can not be watched: " + err.Error())
+	}
+	for _, g := range gaps {
+		if g.Level == driver.NotLive || g.Level == driver.Forbidden {
+			return forbid("can not be watched: it " + g.Message)
+		}
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func TestARepositoryThatCanNotBeWatched(t *testing.T) {
 		e.Schema.Tables = append(e.Schema.Tables, &schema.Table{Name: name})
 		e.Choices = append(e.Choices, chosen{Table: name, Class: plan.Repository})
 	}
-	text := check.Text(m.weighTables(e, s.source.Open(driver.Source)))
+	text := check.Text(m.weighTables(t.Context(), e, s.source.Open(driver.Source)))
 	for _, want := range []string{
 		"a.words", "b.colours", "can not be watched: it has no primary key and no unique key without NULL", "has a rule of transform too (release.yaml:9:3)", "has tables of several schemas",
 	} {
@@ -67,7 +67,7 @@ func TestARepositoryThatCanNotBeWatched(t *testing.T) {
 		}
 	}
 	s.config.Shadow.Lock = Refuse
-	if text := check.Text(m.weighTables(e, s.source.Open(driver.Source))); strings.Contains(text, "watched") {
+	if text := check.Text(m.weighTables(t.Context(), e, s.source.Open(driver.Source))); strings.Contains(text, "watched") {
 		t.Error(text)
 	}
 }
