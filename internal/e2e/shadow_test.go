@@ -74,6 +74,7 @@ type inn struct {
 	source, target string
 	at             string // where the shadow is
 	before         []string
+	builds         string // the account that does
 }
 
 // newInn makes the source, the release's folder and the move. Changed are files of the release that are others than usual.
@@ -87,10 +88,14 @@ func newInn(t *testing.T, source, target, at, lock string, changed map[string]st
 	script(t, d, innSource(30))
 	extra := "release: release\nshadow: {at: " + at + ", lock: " + lock
 	side := map[string]string{"source": n.source, "target": n.target}[at]
-	if builder := builder(t, side); builder != "" {
-		extra += ", url: " + quoted(hidden(as(t, side, builder)))
+	if n.builds = builder(t, side); n.builds != "" {
+		extra += ", url: " + quoted(hidden(as(t, side, n.builds)))
 	}
-	n.move = newMove(t, plan{source: n.source, target: n.target, uptime: []string{"guest"}, extra: extra + "}\n"})
+	extra += "}\n"
+	if updater := updater(t, n.target); updater != "" {
+		extra += "update: {url: " + quoted(hidden(as(t, n.target, updater))) + "}\n"
+	}
+	n.move = newMove(t, plan{source: n.source, target: n.target, uptime: []string{"guest"}, extra: extra})
 	n.files(innScripts)
 	n.files(changed)
 	n.before = n.catalog()
@@ -139,6 +144,36 @@ func builder(t *testing.T, at string) string {
 			}
 		})
 	}
+	return name
+}
+
+// updater makes an account that may change what the move makes at the target, as an update must; empty where the product has none.
+func updater(t *testing.T, at string) string {
+	t.Helper()
+	d := open(t, at)
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := strings.TrimPrefix(u.Path, "/")
+	name, password := "update_"+home, "'"+testserver.Password+"'"
+	make, drop := "", ""
+	switch d.Product {
+	case "sqlite":
+		return ""
+	case "postgres":
+		make = "CREATE ROLE " + name + " LOGIN PASSWORD " + password + ";\nGRANT " + u.User.Username() + " TO " + name + ";\nGRANT ALL ON SCHEMA public TO " + name + ";\n"
+		drop = "DROP OWNED BY " + name + " CASCADE;\nDROP ROLE " + name + ";\n"
+	default:
+		make = "CREATE USER " + name + "@'127.0.0.1' IDENTIFIED BY " + password + ";\nGRANT ALL ON `" + home + "`.* TO " + name + "@'127.0.0.1';\n"
+		drop = "DROP USER " + name + "@'127.0.0.1';\n"
+	}
+	script(t, d, make)
+	t.Cleanup(func() {
+		if err := d.Script(drop); err != nil {
+			t.Error(err)
+		}
+	})
 	return name
 }
 
@@ -240,6 +275,9 @@ func TestShadow(t *testing.T) {
 		for _, pair := range shadowPairs(t) {
 			t.Run(at+"/"+pair.String(), func(t *testing.T) {
 				n := newInn(t, pair.source, pair.target, at, "refuse", nil)
+				if rights := n.must(0, "check", "--grants").out; !strings.Contains(rights, n.builds) {
+					t.Errorf("check --grants does not speak of %s:\n%s", n.builds, tail(rights))
+				}
 				n.until("confirm-downtime")
 				if err := open(t, n.source).Script("UPDATE cfg_room SET label = 'x' WHERE id = 1;\n"); err == nil || !strings.Contains(err.Error(), "are refused") ||
 					!strings.Contains(err.Error(), "until the move has ended or was taken back") {
