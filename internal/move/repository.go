@@ -173,8 +173,8 @@ func (m *Move) drifting(ctx context.Context) (drift []string, err error) {
 	return drift, nil
 }
 
-// drifted says in a clause how a table is not as the shadow was built from it; empty when it is. Its rows are read only where something
-// says that they may have changed.
+// drifted says in a clause how a table is not as the shadow was built from it; empty when it is. Its rows are read only where
+// something says that they may have changed, or nothing can say that they have not.
 func (m *Move) drifted(ctx context.Context, source *driver.Database, t *table) (string, error) {
 	var was built
 	kept, err := m.state.Document(ctx, builtKey(t), &was)
@@ -212,8 +212,8 @@ func (m *Move) restless(ctx context.Context, source *driver.Database, t *table, 
 			return "was altered at the source: " + why, nil
 		}
 	}
-	if m.config.Shadow.Lock != Watch {
-		return "", nil
+	if m.config.Shadow.Lock != Watch { // a lock that was taken off for a moment leaves no trace: its rows are read
+		return "has changed, past its lock", nil
 	}
 	backlog, err := source.Recorder.Backlog(ctx, t.source)
 	if err != nil || backlog.Entries == 0 && !backlog.Truncated {
