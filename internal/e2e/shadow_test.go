@@ -269,6 +269,20 @@ func (n *inn) arrived() {
 	same(n.t, "at the source after the move", source, now)
 }
 
+// stillShut runs the move to its last question, and holds that nobody but the release's account can write to what was switched until it opens.
+func (n *inn) stillShut() {
+	n.t.Helper()
+	n.until("confirm-open")
+	if u, _ := url.Parse(n.target); u.Scheme == "sqlite" {
+		return // has no accounts: what lets the update in lets everybody in
+	}
+	for _, change := range []string{"UPDATE cfg_room SET beds = 9 WHERE id = 2", "INSERT INTO message VALUES (9, 'early')", "DELETE FROM about"} {
+		if err := open(n.t, n.target).Script(change + ";\n"); err == nil {
+			n.t.Errorf("somebody wrote to the shut target: %s", change)
+		}
+	}
+}
+
 // TestShadow moves to a new release with everything in it, with the shadow at either side.
 func TestShadow(t *testing.T) {
 	for _, at := range []string{"target", "source"} {
@@ -284,6 +298,7 @@ func TestShadow(t *testing.T) {
 					t.Errorf("a table of the repository was changed under its lock, or nobody says why not: %v", err)
 				}
 				script(t, open(t, n.source), "UPDATE guest SET name = 'guest 7' WHERE id = 7;\n")
+				n.stillShut()
 				n.must(0, "run", "--yes")
 				n.arrived()
 				if marks := n.marks(); marks != "build-shadow 2.0 stop update-application start switch 2.0" {

@@ -163,7 +163,10 @@ func (m *Move) layRepository(ctx context.Context, l *layout, e *examination) (er
 		}
 		l.repository = append(l.repository, t)
 	}
-	l.copied, err = m.layCopies(ctx)
+	if l.copied, err = m.layCopies(ctx); err != nil {
+		return err
+	}
+	l.adopted, err = m.layAdopted(ctx)
 	return err
 }
 

@@ -23,7 +23,7 @@ func (m *Move) openTarget(ctx context.Context) error {
 	if err != nil || target.Guard == nil {
 		return err
 	}
-	for some := range slices.Chunk(m.everything(), crowd) {
+	for some := range slices.Chunk(m.guarded(), crowd) {
 		if err := m.stillOurs(ctx); err != nil {
 			return err
 		}

@@ -54,6 +54,7 @@ type layout struct {
 	repository []*table
 	lent       *blueprint
 	copied     []*table
+	adopted    []*table // what switch-release made real from a shadow at the target; known by their guards only
 }
 
 // plan is the plan of the target, nil before translate.

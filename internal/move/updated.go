@@ -71,17 +71,28 @@ func (m *Move) switchRelease(ctx context.Context) error {
 		if err := m.keepRelics(ctx, "switch-release"); err != nil {
 			return err
 		}
+		if err := m.keepAdopted(ctx, s); err != nil {
+			return err
+		}
 		failpoint.Hit("shadow.adopt.before")
 		if err := s.Shadows.Adopt(ctx, s.shadow, m.home()); err != nil {
 			return err
 		}
 		failpoint.Hit("shadow.adopt.after")
+		if err := m.guardAdopted(ctx, s.Database); err != nil {
+			return err
+		}
 	}
 	return s.Shadows.Drop(ctx, s.shadow)
 }
 
 // unswitch takes away what was switched; build-shadow makes it anew.
-func (m *Move) unswitch(ctx context.Context) error { return m.removeRelics(ctx, "switch-release") }
+func (m *Move) unswitch(ctx context.Context) error {
+	if err := m.removeRelics(ctx, "switch-release"); err != nil {
+		return err
+	}
+	return m.state.DeleteDocument(ctx, adoptedKey)
+}
 
 // updateApplication lets the release change the shut target, and holds its probes against both sides. Again: what has not run; the command runs
 // again.
@@ -114,7 +125,7 @@ func (m *Move) admit(ctx context.Context, target *driver.Database, account strin
 	if target.Guard == nil {
 		return nil
 	}
-	for _, t := range m.everything() {
+	for _, t := range m.guarded() {
 		if err := target.Admitter.Admit(ctx, t.target, account); err != nil && !m.gone(ctx, target, t, err) {
 			return fmt.Errorf("let the release's account %s write to %s: %w", account, t.target.Name, err)
 		}
