@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,6 +19,19 @@ import (
 // error afterwards, and the error ends with its last line. When the context ends, the command and whatever it started
 // are told to end, and killed after ten seconds.
 func command(ctx context.Context, dir, line string, environment []string) error {
+	return shell{dir: dir, line: line, environment: environment}.run(ctx)
+}
+
+// shell is a command line with what it finds when it runs.
+type shell struct {
+	dir, line   string
+	environment []string // what is added to ours
+	without     []string // variables of ours that it does not get
+	holds       *os.File // nil, or a file that it holds open as long as it runs
+}
+
+func (c shell) run(ctx context.Context) error {
+	line := c.line
 	if line == "" {
 		return nil
 	}
@@ -28,13 +44,20 @@ func command(ctx context.Context, dir, line string, environment []string) error 
 	defer os.Remove(output.Name())
 
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), environment...)
+	kept := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(c.without, name)
+	})
+	cmd.Dir, cmd.Env = c.dir, append(kept, c.environment...)
+	if c.holds != nil {
+		cmd.ExtraFiles = []*os.File{c.holds}
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = output, output
 	failed := cmd.Run()
-	said := lastLine(output)
+	said := masked(lastLine(output), c.environment)
 	switch {
 	case failed == nil:
 		return nil
@@ -44,6 +67,30 @@ func command(ctx context.Context, dir, line string, environment []string) error 
 		return fmt.Errorf("run %q: %w: %s", line, failed, said)
 	}
 	return fmt.Errorf("run %q: %w", line, failed)
+}
+
+// masked hides a URL that a command was given, and its password, in what the command has said: it goes into the journal and the report.
+func masked(said string, environment []string) string {
+	for _, v := range environment {
+		address, is := strings.CutPrefix(v, addressVariable+"=")
+		if !is {
+			continue
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			return hidden
+		}
+		said = strings.ReplaceAll(said, address, Mask(u))
+		password, has := u.User.Password()
+		if !has || password == "" {
+			continue
+		}
+		_, escaped, _ := strings.Cut(u.User.String(), ":")
+		for _, form := range []string{password, escaped, url.QueryEscape(password), url.PathEscape(password)} {
+			said = strings.ReplaceAll(said, form, hidden)
+		}
+	}
+	return said
 }
 
 // lastLine passes a command's output on to standard error and returns the last line of it.

@@ -37,6 +37,8 @@ type Config struct {
 	Dir    string           `yaml:"-"` // its folder, absolute: relative paths in it begin here, and commands run here
 	New    *release.Release `yaml:"-"` // what the folder Release holds; nil for none
 	Listed []Listed         `yaml:"-"` // the uptime tables that Tables.List or Tables.Uptime name, in order, none twice
+
+	Private []string `yaml:"-"` // the environment variables that URLs of servers name: what a release builds and updates with does not get them
 }
 
 // Side is one of the two databases.
@@ -117,6 +119,7 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 	if err := r.decode(path, text, c); err != nil {
 		return nil, err
 	}
+	defer func() { c.Private = r.private }()
 	if err := r.complete(c, environment); err != nil {
 		return nil, err
 	}
@@ -126,7 +129,8 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 // reading is one configuration on its way in.
 type reading struct {
 	*strict.File
-	mode fs.FileMode // who may read the file
+	mode    fs.FileMode // who may read the file
+	private []string    // variables that URLs of servers name
 }
 
 // decode reads the text strictly.
@@ -171,7 +175,12 @@ func (r *reading) address(of string, at *Secret, file *string, environment func(
 	if r.mode&0o077 != 0 && reveals(at.Reveal()) {
 		return r.Wrong("the URL holds a password and others than its owner can read this file; chmod 600 it, or write ${NAME} for the password", of, "url")
 	}
-	full, missing := expand(at.Reveal(), environment)
+	full, missing := expand(at.Reveal(), func(name string) (string, bool) {
+		if !strings.HasPrefix(at.Reveal(), "sqlite:") {
+			r.private = append(r.private, name)
+		}
+		return environment(name)
+	})
 	if missing != "" {
 		return r.Wrong(unset(missing), of, "url")
 	}

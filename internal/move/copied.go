@@ -201,6 +201,10 @@ func (m *Move) proveCopy(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
+	stands, err := m.guardOf(ctx, t)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	tally, err := load.Patiently(ctx, p.Target.Database.Dialect, p.Source.Database.Dialect, func() (verify.Tally, error) {
 		return verify.Compare(ctx, p, shown)
@@ -212,6 +216,7 @@ func (m *Move) proveCopy(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
+	found.Guard = stands
 	if err := m.state.SetDocument(ctx, downtimeProof(t), found); err != nil {
 		return err
 	}

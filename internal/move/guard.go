@@ -82,10 +82,13 @@ func (m *Move) guardOf(ctx context.Context, t *table) (string, error) {
 	return target.Guard.Stands(ctx, t.target)
 }
 
-// guardAgain puts a guard up that was taken off. Again: does nothing.
+// guardAgain puts a guard up that was taken off, where others still have no business. Again: does nothing.
 func (m *Move) guardAgain(ctx context.Context, t *table) error {
 	target, err := m.target(ctx)
 	if err != nil || target.Guard == nil {
+		return err
+	}
+	if ours, err := m.ours(ctx); err != nil || !ours {
 		return err
 	}
 	m.log.Warn("the guard of the target's table was gone, and is put up again", "table", t.name)
@@ -93,17 +96,22 @@ func (m *Move) guardAgain(ctx context.Context, t *table) error {
 }
 
 // ours reports that nobody but us has had to write to the target yet: no update of the new release, and no user.
-func (m *Move) ours() bool {
-	at, _ := m.engine.Position().At("open-target")
-	_, updated := m.engine.Position().At("update-application")
-	return at.State == procedure.NotBegun && !updated
+func (m *Move) ours(ctx context.Context) (bool, error) {
+	if at, _ := m.engine.Position().At("open-target"); at.State != procedure.NotBegun {
+		return false, nil
+	}
+	updated, err := m.updated(ctx)
+	return !updated, err
 }
 
 // reached says of each table, in a clause, that others could write to it at the target since it was compared, as far as its guard
 // tells. Hours may lie between the two.
 func (m *Move) reached(ctx context.Context, proofs map[*table]proof) ([]string, error) {
 	target, err := m.target(ctx)
-	if err != nil || target.Guard == nil || !m.ours() {
+	if err != nil || target.Guard == nil {
+		return nil, err
+	}
+	if ours, err := m.ours(ctx); err != nil || !ours {
 		return nil, err
 	}
 	var mu sync.Mutex

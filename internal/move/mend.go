@@ -110,7 +110,7 @@ func (m *Move) why(ctx context.Context, t *table, p verify.Pair, differing []ver
 
 // Repair compares every table in full and mends exactly the rows that differ. See Prover.
 func (m *Move) Repair(ctx context.Context) ([]TableReport, error) {
-	if err := errors.Join(m.sameRelease(ctx), m.known(ctx), m.changed()); err != nil {
+	if err := errors.Join(m.sameRelease(ctx), m.known(ctx), m.changed(ctx)); err != nil {
 		return nil, err
 	}
 	at := func(step string) procedure.StepPosition { p, _ := m.engine.Position().At(step); return p }

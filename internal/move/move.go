@@ -157,6 +157,9 @@ func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcom
 		if err := m.state.Forget(ctx, calmFolder); err != nil {
 			return procedure.Failure, err
 		}
+		if err := m.state.DeleteDocument(ctx, footingKey); err != nil {
+			return procedure.Failure, err
+		}
 		m.losses.forget()
 	}
 	if _, err := m.key(ctx); err != nil {
@@ -167,11 +170,17 @@ func (m *Move) Run(ctx context.Context, q procedure.Questions) (procedure.Outcom
 
 // Repeat does a step again and then goes on. See Conductor.
 func (m *Move) Repeat(ctx context.Context, step string, q procedure.Questions) (procedure.Outcome, error) {
+	if err := m.repeatable(ctx, step); err != nil {
+		return procedure.Failure, err
+	}
 	return m.conduct(ctx, func() (procedure.Outcome, error) { return m.engine.Repeat(ctx, step, q) })
 }
 
 // conduct resumes, goes on, and writes the report, whatever came of it.
 func (m *Move) conduct(ctx context.Context, do func() (procedure.Outcome, error)) (procedure.Outcome, error) {
+	if err := m.sameFooting(ctx); err != nil {
+		return procedure.Failure, err
+	}
 	if err := m.patiently(m.resume)(ctx); err != nil {
 		return procedure.Failure, err
 	}
@@ -220,6 +229,9 @@ func (m *Move) resume(ctx context.Context) error {
 
 // Reset takes everything back. See Conductor.
 func (m *Move) Reset(ctx context.Context) error {
+	if err := m.sameFooting(ctx); err != nil {
+		return err
+	}
 	if err := m.resume(ctx); err != nil {
 		return err
 	}
@@ -297,7 +309,7 @@ func (m *Move) Check(ctx context.Context) ([]Finding, error) {
 
 // Verify compares every table in full as both sides are now. See Prover.
 func (m *Move) Verify(ctx context.Context) ([]TableReport, error) {
-	if err := errors.Join(m.sameRelease(ctx), m.known(ctx), m.changed()); err != nil {
+	if err := errors.Join(m.sameRelease(ctx), m.known(ctx), m.changed(ctx)); err != nil {
 		return nil, err
 	}
 	if err := m.proveAll(ctx, m.proveFully); err != nil {

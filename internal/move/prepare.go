@@ -80,6 +80,9 @@ func (m *Move) claim(ctx context.Context, target *driver.Database) error {
 	if err := m.vacant(ctx, target, targets(m.tables())); err != nil {
 		return err
 	}
+	if err := m.keepFooting(ctx); err != nil {
+		return err
+	}
 	return m.state.SetDocuments(ctx, map[string]any{tablesAreOurs: true, releaseKey: m.config.fixed()})
 }
 

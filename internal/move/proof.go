@@ -262,7 +262,8 @@ func (m *Move) proveAll(ctx context.Context, prove func(context.Context, *table)
 		if err != nil {
 			return err
 		}
-		if found.Guard = stands; stands == "" && m.ours() { // only now: that it was gone is seen by the comparison
+		found.Guard = stands
+		if stands == "" { // put up only now: that it was gone is seen by the comparison
 			if err := m.guardAgain(ctx, t); err != nil {
 				return err
 			}

@@ -2,12 +2,15 @@ package move
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -40,26 +43,33 @@ func (m *Move) runScripts(ctx context.Context, s scripting) error {
 	if err != nil {
 		return err
 	}
-	if err := command(ctx, m.config.New.Folder, s.scripts.Command, environment); err != nil {
+	alone, err := m.claimCommand(s.part)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.scripts.Place, err)
+	}
+	defer alone.Close()
+	do := shell{dir: m.config.New.Folder, line: s.scripts.Command, environment: environment, without: m.config.Private, holds: alone}
+	if err := do.run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
-		return fmt.Errorf("%s: %w; mend it and run the same command again", s.scripts.Place, discreet(err, s.url))
+		return fmt.Errorf("%s: %w; mend it and run the same command again", s.scripts.Place, err)
 	}
 	return nil
 }
 
-// discreet is an error without the password that its command was told, which it may have said.
-func discreet(err error, u *url.URL) error {
-	password, has := u.User.Password()
-	if !has || password == "" {
-		return err
+// claimCommand returns a file that one command of a part holds at a time, as long as it or anything that it has started runs: a command can
+// outlive the process of ours that began it, and must not run twice at one time.
+func (m *Move) claimCommand(part string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(m.state.Dir(), "command-"+part), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	text := err.Error()
-	for _, written := range []string{password, url.QueryEscape(password), url.PathEscape(password), strings.TrimPrefix(url.UserPassword("", password).String(), ":")} {
-		text = strings.ReplaceAll(text, written, hidden)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, errors.New("the command of an earlier process of this move is still running, or what it has left in the background; wait until it has ended, or end it, and run the same command again")
 	}
-	return errors.New(text)
+	return f, nil
 }
 
 func (m *Move) migrate(ctx context.Context, s scripting) error {
@@ -69,7 +79,7 @@ func (m *Move) migrate(ctx context.Context, s scripting) error {
 	}
 	defer pool.Close()
 	if s.part != "build" {
-		if err := m.state.SetDocument(ctx, versionsKey(s.part), true); err != nil {
+		if err := m.ownVersions(ctx, s, pool); err != nil {
 			return err
 		}
 	}
@@ -77,6 +87,19 @@ func (m *Move) migrate(ctx context.Context, s scripting) error {
 		return err
 	}
 	return release.Forget(ctx, s.part, pool)
+}
+
+// ownVersions makes sure that what migrations note is of this move: by what another one has left they would be passed over. Again: does
+// nothing.
+func (m *Move) ownVersions(ctx context.Context, s scripting, pool *sql.DB) error {
+	var ours bool
+	if _, err := m.state.Document(ctx, versionsKey(s.part), &ours); err != nil || ours {
+		return err
+	}
+	if err := release.Forget(ctx, s.part, pool); err != nil {
+		return fmt.Errorf("%w; another move has left it: drop it, and run the same command again", err)
+	}
+	return m.state.SetDocument(ctx, versionsKey(s.part), true)
 }
 
 // versionsKey is the document that says that a part's migrations have left notes at the target.
@@ -120,6 +143,9 @@ func (m *Move) updating(ctx context.Context, step, part string, scripts release.
 	return scripting{step, part, scripts, target, u, m.home()}, err
 }
 
+// addressVariable is the variable with the URL of the place that a command works on.
+const addressVariable = "WHIMBREL_URL"
+
 // environment is what a command of the release is told.
 func (m *Move) environment(s scripting) ([]string, error) {
 	told := []string{"WHIMBREL_RELEASE=" + m.config.New.Version, "WHIMBREL_STEP=" + s.step}
@@ -127,7 +153,7 @@ func (m *Move) environment(s scripting) ([]string, error) {
 		return told, nil
 	}
 	address, err := s.db.Scripts.Address(s.url, s.place)
-	return append(told, "WHIMBREL_URL="+address), err
+	return append(told, addressVariable+"="+address), err
 }
 
 // healthy returns when the application has answered, or with an error when it has not within its time. Again: asks anew.
@@ -163,16 +189,20 @@ func answers(ctx context.Context, h release.Health, folder string, environment [
 	}
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
 	if err != nil {
-		return err
+		return errors.New("its url is none that can be asked")
 	}
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return err
+		var of *url.Error // its text has the whole address
+		if errors.As(err, &of) {
+			err = of.Err
+		}
+		return fmt.Errorf("ask %s: %w", Mask(q.URL), err)
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
 	_ = answer.Body.Close()
 	if answer.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s answers %s", h.URL, answer.Status)
+		return fmt.Errorf("%s answers %s", Mask(q.URL), answer.Status)
 	}
 	return nil
 }

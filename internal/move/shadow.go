@@ -76,6 +76,9 @@ func (m *Move) buildShadow(ctx context.Context) error {
 
 // fillShadow makes the shadow anew, with the repository in it.
 func (m *Move) fillShadow(ctx context.Context, source *driver.Database, s shadowing) error {
+	if err := m.keepFooting(ctx); err != nil {
+		return err
+	}
 	if err := s.Shadows.Drop(ctx, s.shadow); err != nil {
 		return err
 	}

@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
-	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/release"
 )
 
@@ -102,6 +102,9 @@ func (m *Move) updateApplication(ctx context.Context) error {
 		return err
 	}
 	if !r.Update.Empty() {
+		if err := m.provenBefore(ctx); err != nil {
+			return err
+		}
 		if err := m.keepRelics(ctx, "update-application"); err != nil {
 			return err
 		}
@@ -207,8 +210,14 @@ func (m *Move) first(ctx context.Context, side driver.Side, query string) (strin
 
 var errNoRow = errors.New("the answer has no row")
 
+// firstOf asks in a transaction that may only read: a probe changes nothing.
 func firstOf(ctx context.Context, pool *sql.DB, query string) (string, error) {
-	rows, err := pool.QueryContext(ctx, query)
+	reading, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = reading.Rollback() }()
+	rows, err := reading.QueryContext(ctx, query)
 	if err != nil {
 		return "", err
 	}
@@ -265,18 +274,68 @@ func (m *Move) startRelease(ctx context.Context) error {
 	}
 	for _, line := range m.config.New.Switch.Commands {
 		if err := command(ctx, m.config.New.Folder, line, environment); err != nil {
-			return fmt.Errorf("switch the release: %w; mend it and run the same command again", discreet(err, s.url))
+			return fmt.Errorf("switch the release: %w; mend it and run the same command again", err)
 		}
 	}
 	return healthy(ctx, m.config.New.Switch.Health, m.config.New.Folder, environment)
 }
 
-// changed fails where the release has begun to change what was moved: rows are no longer what the source's are.
-func (m *Move) changed() error {
-	at, ok := m.engine.Position().At("update-application")
-	if ok && at.State != procedure.NotBegun && m.config.New != nil && !m.config.New.Update.Empty() {
-		return errors.New("the new release's update has changed the target since its rows were proven (update-application): they can not be compared with the source's any more; " +
+// updated reports whether the release has begun to change what was moved.
+func (m *Move) updated(ctx context.Context) (bool, error) {
+	var stood map[string][]string
+	return m.state.Document(ctx, relicsKey("update-application"), &stood)
+}
+
+// changed fails where it has: rows are no longer what the source's are.
+func (m *Move) changed(ctx context.Context) error {
+	updated, err := m.updated(ctx)
+	if err == nil && updated {
+		err = errors.New("the new release's update has changed the target since its rows were proven (update-application): they can not be compared with the source's any more; " +
 			"the proof of the move is in the report, and the release's probes say what must be true now")
 	}
+	return err
+}
+
+// repeatable fails for a step that would compare or load rows which the release's update has changed since.
+func (m *Move) repeatable(ctx context.Context, step string) error {
+	updated, err := m.updated(ctx)
+	if err != nil || !updated {
+		return err
+	}
+	for _, at := range m.engine.Position().Steps {
+		switch at.Step.Name {
+		case "update-application":
+			return nil
+		case step:
+			return fmt.Errorf("%s can not be done again: the new release's update has changed the target since; whimbrel run goes on, or reset takes everything back", step)
+		}
+	}
 	return nil
+}
+
+// provenBefore fails before the first update where tables are known to be unequal, or could be written to since they were compared:
+// afterwards nobody could tell, or mend it.
+func (m *Move) provenBefore(ctx context.Context) error {
+	if updated, err := m.updated(ctx); err != nil || updated {
+		return err
+	}
+	var bad []string
+	equal := map[*table]proof{}
+	for _, t := range m.everything() {
+		var p proof
+		if _, err := m.state.Document(ctx, downtimeProof(t), &p); err != nil {
+			return err
+		}
+		if p.Verdict != Equal {
+			bad = append(bad, t.name+" is not proven equal")
+			continue
+		}
+		equal[t] = p
+	}
+	off, err := m.reached(ctx, equal)
+	if bad = append(bad, off...); err == nil && len(bad) > 0 {
+		err = fmt.Errorf("the release's update does not begin before the rows that were moved are proven: %s; whimbrel verify --repair mends rows, "+
+			"whimbrel repeat verify-downtime compares them again, or reset", strings.Join(bad, "; "))
+	}
+	return err
 }

@@ -197,6 +197,9 @@ func TestProbes(t *testing.T) {
 		{"equal", "a", "b", false},
 		{"equal", "123456789012345678901", "123456789012345678902", false},
 		{"at-least", "5", "6", true},
+		{"equal", "0e1234567", "0e7654321", false}, // checksums, not numbers
+		{"equal", "007", "7", false},
+		{"equal", "1e999999999", "2", false},
 		{"at-least", "5", "4.9", false},
 		{"at-most", "5", "5", true},
 		{"at-most", "a", "b", false},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"regexp"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -57,6 +58,9 @@ func evaluate(meant *vm.Program, source, target string) (bool, error) {
 
 // value is an answer in an expression: a number where it is one, else a text.
 func value(answer string) any {
+	if !plain.MatchString(answer) {
+		return answer
+	}
 	if n, ok := new(big.Rat).SetString(answer); ok {
 		if n.IsInt() && n.Num().IsInt64() {
 			return int(n.Num().Int64())
@@ -67,7 +71,13 @@ func value(answer string) any {
 	return answer
 }
 
+// plain is a number as databases write counts and sums. Without exponents: a checksum such as 0e12 is a text, and 1e999999999 a trap.
+var plain = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
 func numbers(s, t string) (x, y *big.Rat, ok bool) {
+	if !plain.MatchString(s) || !plain.MatchString(t) {
+		return nil, nil, false
+	}
 	x, first := new(big.Rat).SetString(s)
 	y, second := new(big.Rat).SetString(t)
 	return x, y, first && second
