@@ -196,6 +196,24 @@ func TestShadowReset(t *testing.T) {
 	}
 }
 
+// TestShadowResetSparesOthers: what somebody else makes at the target while the last question is open is not the release's.
+func TestShadowResetSparesOthers(t *testing.T) {
+	for i, at := range []string{"target", "source"} {
+		pair := shadowPairs(t)[i]
+		t.Run(at+"/"+pair.String(), func(t *testing.T) {
+			n := newInn(t, pair.source, pair.target, at, "refuse", nil)
+			n.until("confirm-open")
+			script(t, open(t, n.target), "CREATE TABLE theirs (id int NOT NULL PRIMARY KEY);\nINSERT INTO theirs VALUES (1);\n")
+			n.must(0, "reset", "--yes")
+			if got := ask(t, n.target, "SELECT count(*) FROM theirs"); got != "1" {
+				t.Errorf("somebody else's table has %s rows", got)
+			}
+			script(t, open(t, n.target), "DROP TABLE theirs;\n")
+			same(t, "after a reset", n.before, n.catalog())
+		})
+	}
+}
+
 // TestShadowKills kills the program at both edges of each step of a release and between them; the same command goes on.
 func TestShadowKills(t *testing.T) {
 	var points []string

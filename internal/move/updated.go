@@ -12,49 +12,6 @@ import (
 	"github.com/whimbrel/whimbrel/internal/release"
 )
 
-// relicsKey is the document with what stood in the target's schemas before a step of the release.
-func relicsKey(step string) string { return "relics/" + step }
-
-// keepRelics notes what stands in the target's schemas, so that what a step of the release makes there can be told from it. Again: what
-// was noted first holds.
-func (m *Move) keepRelics(ctx context.Context, step string) error {
-	stood := map[string][]string{}
-	if there, err := m.state.Document(ctx, relicsKey(step), &stood); err != nil || there {
-		return err
-	}
-	target, err := m.target(ctx)
-	if err != nil {
-		return err
-	}
-	for _, home := range m.homes() {
-		list, err := target.Relics.List(ctx, home)
-		if err != nil {
-			return fmt.Errorf("note what stands at the target: %w", err)
-		}
-		stood[home] = list
-	}
-	return m.state.SetDocument(ctx, relicsKey(step), stood)
-}
-
-// removeRelics takes away what has come since. Again: does nothing.
-func (m *Move) removeRelics(ctx context.Context, step string) error {
-	stood := map[string][]string{}
-	there, err := m.state.Document(ctx, relicsKey(step), &stood)
-	if err != nil || !there {
-		return err
-	}
-	target, err := m.target(ctx)
-	if err != nil {
-		return err
-	}
-	for home, list := range stood {
-		if err := target.Relics.Remove(ctx, home, list); err != nil {
-			return fmt.Errorf("take away what the release has made at the target: %w", err)
-		}
-	}
-	return m.state.DeleteDocument(ctx, relicsKey(step))
-}
-
 // switchRelease makes the shadow at the target the real thing, and takes one at the source away. Again: what is left.
 func (m *Move) switchRelease(ctx context.Context) error {
 	if !m.config.New.Shadowed() {
@@ -80,6 +37,9 @@ func (m *Move) switchRelease(ctx context.Context) error {
 		}
 		failpoint.Hit("shadow.adopt.after")
 		if err := m.guardAdopted(ctx, s.Database); err != nil {
+			return err
+		}
+		if err := m.noteRelics(ctx, "switch-release"); err != nil {
 			return err
 		}
 	}
@@ -116,7 +76,8 @@ func (m *Move) updateApplication(ctx context.Context) error {
 			return err
 		}
 		failpoint.Hit("update.admit.after")
-		if err := m.runScripts(ctx, s); err != nil {
+		err = m.runScripts(ctx, s)
+		if err := errors.Join(err, m.noteRelics(ctx, "update-application")); err != nil {
 			return err
 		}
 	}
@@ -252,6 +213,9 @@ func (m *Move) runAfter(ctx context.Context) error {
 	if m.config.New.After.Empty() {
 		return nil
 	}
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
 	s, err := m.updating(ctx, "run-after", "after", m.config.New.After)
 	if err != nil {
 		return err
@@ -282,8 +246,8 @@ func (m *Move) startRelease(ctx context.Context) error {
 
 // updated reports whether the release has begun to change what was moved.
 func (m *Move) updated(ctx context.Context) (bool, error) {
-	var stood map[string][]string
-	return m.state.Document(ctx, relicsKey("update-application"), &stood)
+	var r relics
+	return m.state.Document(ctx, relicsKey("update-application"), &r)
 }
 
 // changed fails where it has: rows are no longer what the source's are.

@@ -134,6 +134,16 @@ func (r *Release) named(s Scripts, files fs.FS) error {
 			return wrong(fmt.Sprintf("it has the number %d, as %s has; give each its own", n, numbers[n]))
 		}
 		numbers[n] = e.Name()
+		text, err := fs.ReadFile(files, e.Name())
+		if err != nil {
+			return wrong("it can not be read: " + because(err))
+		}
+		if at := substitutes.FindIndex(text); at != nil { // what is in our environment is nobody else's: passwords, for one
+			return &strict.Error{
+				File: filepath.Join(r.Folder, s.Migrations, e.Name()), Line: lineOf(string(text), at[0]),
+				Message: "variables of the environment are not filled in here; write the value, or use the release's command",
+			}
+		}
 	}
 	if len(numbers) == 0 {
 		return &strict.Error{File: filepath.Join(r.Folder, s.Migrations), Message: "there is no migration in it; a migration is a file such as 00001_messages.sql"}
@@ -183,7 +193,10 @@ func (f *Failure) Unwrap() error { return f.Cause }
 var (
 	fileOf  = regexp.MustCompile(`[^\s/:"]+\.sql`)
 	missing = regexp.MustCompile(`missing .*(?:version|migration)\D* (\d+)`)
-	quoted  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// substitutes is the annotation by which goose would fill in variables of the environment.
+	substitutes = regexp.MustCompile(`(?mi)^[ \t]*--[ \t]*\+goose[ \t]+ENVSUB[ \t]+ON`)
+
+	quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
 // malformed says what is not in goose's format, with the line.
@@ -209,7 +222,7 @@ func malformed(text, said string) (int, string) {
 	if strings.Contains(said, "semicolon") {
 		return lineOf(text, where), "this statement does not end with a semicolon; end it, or put -- +goose StatementBegin before it and -- +goose StatementEnd behind it"
 	}
-	return lineOf(text, where), "this is no annotation that goose knows: it knows -- +goose Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF, at the beginning of a line"
+	return lineOf(text, where), "this is no annotation that goose knows: it knows -- +goose Up, Down, StatementBegin, StatementEnd, and NO TRANSACTION, at the beginning of a line"
 }
 
 // lineOf is the line of a place in a text, from 1; a place that was not found is on the first.

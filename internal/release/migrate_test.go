@@ -34,6 +34,7 @@ func TestBadMigrations(t *testing.T) {
 		"it has the number 1, as ":                                                            {"1_a.sql": up, "00001_b.sql": up},
 		"build/00001_a.go: migrations are SQL files here":                                     {"00001_a.go": "package build\n"},
 		"build/00001_a.sql:1: it is not a migration":                                          {"00001_a.sql": "CREATE TABLE a (id int);\n"},
+		"build/00001_a.sql:3: variables of the environment are not filled in here":            {"00001_a.sql": "-- +goose Up\nCREATE TABLE a (id int);\n-- +goose ENVSUB ON\nINSERT INTO a VALUES ('${HOME}');\n"},
 		"build/00002_b.sql:4: this statement does not end with a semicolon":                   {"00001_a.sql": up, "00002_b.sql": up + "\nSELECT 1;\nSELECT 2\n"},
 		"build/00001_a.sql:2: this -- +goose StatementBegin has no -- +goose StatementEnd":    {"00001_a.sql": up + "-- +goose StatementBegin\nSELECT 1;\n"},
 		"build/00001_a.sql:3: this -- +goose StatementEnd has no -- +goose StatementBegin be": {"00001_a.sql": up + "SELECT 1;\n-- +goose StatementEnd\n"},
