@@ -63,6 +63,16 @@ func (c *Config) fixed() string {
 	return strings.Join([]string{digest, string(c.Shadow.At), string(c.Shadow.Lock), c.Shadow.Place}, " ")
 }
 
+// updatesAsItself reports that the update comes by the account that the move itself has at the target.
+func (c *Config) updatesAsItself() bool {
+	own, err := c.Target.Resolve(c.Dir)
+	if err != nil || account(own) == "" {
+		return false
+	}
+	u, err := c.updater()
+	return err == nil && account(u) == account(own)
+}
+
 // account is the user of a URL, empty where there is none.
 func account(u *url.URL) string { return u.User.Username() }
 

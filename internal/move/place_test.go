@@ -88,3 +88,21 @@ func TestBadShadows(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheUpdateOfTheMovesOwnAccount is told from one by another account, and from one where there are no accounts.
+func TestTheUpdateOfTheMovesOwnAccount(t *testing.T) {
+	for _, x := range []struct {
+		target, update string
+		itself         bool
+	}{
+		{"postgres://mover@h/d", "", true},
+		{"postgres://mover@h/d", "postgres://mover@h/d?sslmode=disable", true},
+		{"postgres://mover@h/d", "postgres://updater@h/d", false},
+		{"sqlite:a.db", "", false},
+	} {
+		c := &Config{Dir: t.TempDir(), Target: Side{URL: NewSecret(x.target)}, Update: Update{URL: NewSecret(x.update)}}
+		if got := c.updatesAsItself(); got != x.itself {
+			t.Errorf("%s and %q: %t", x.target, x.update, got)
+		}
+	}
+}

@@ -83,7 +83,11 @@ func (m *Move) migrate(ctx context.Context, s scripting) error {
 			return err
 		}
 	}
-	if err := m.config.New.Migrate(ctx, s.part, s.scripts, s.db.Scripts.Dialect(), pool); err != nil || s.part != "build" {
+	err = m.config.New.Migrate(ctx, s.part, s.scripts, s.db.Scripts.Dialect(), pool)
+	switch {
+	case err != nil && s.part != "build" && !s.db.Info.Limits.TransactDDL && ctx.Err() == nil:
+		return fmt.Errorf("%w; this product takes no DDL back: take away first what the migration's earlier statements have made", err)
+	case err != nil || s.part != "build":
 		return err
 	}
 	return release.Forget(ctx, s.part, pool)

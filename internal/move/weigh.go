@@ -67,6 +67,13 @@ func (m *Move) weigh(ctx context.Context, e *examination) ([]check.Finding, erro
 	if !r.Update.Empty() && (target.Scripts == nil || target.Relics == nil || target.Guard != nil && target.Admitter == nil) {
 		forbid("release-update", "has an update, and scripts can not be let into this target", "Move to another product.")
 	}
+	if !r.Update.Empty() && m.config.updatesAsItself() {
+		found = append(found, check.Finding{
+			Rule: "update-account", Level: driver.Note, Object: object,
+			Message: "changes the shut target by the move's own account: whoever else comes by this account can write there too, from the update until the target opens",
+			Do:      "Name an account in update.url that nobody else uses.",
+		})
+	}
 	if !r.Shadowed() {
 		return found, nil
 	}
