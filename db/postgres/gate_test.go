@@ -25,7 +25,7 @@ func TestTheGateRefusesEverybody(t *testing.T) {
 		"SET session_replication_role = replica; DELETE FROM a",
 	} {
 		err := p.app.try(sql)
-		if err == nil || !strings.Contains(err.Error(), "is being moved") {
+		if err == nil || !strings.Contains(err.Error(), "are refused while this database is moved") {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}

@@ -76,13 +76,13 @@ whimbrel_delete_3 AFTER DELETE
 INSERT INTO `shop`.`whimbrel_source_record_3` (k1, k2) VALUES (OLD.`int_key`, OLD.`text_key`);
 
 whimbrel_shut_insert_3 BEFORE INSERT
-SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes are refused until the move has ended';
+SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes to this table are refused until the move has ended or was taken back';
 
 whimbrel_shut_update_3 BEFORE UPDATE
-SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes are refused until the move has ended';
+SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes to this table are refused until the move has ended or was taken back';
 
 whimbrel_shut_delete_3 BEFORE DELETE
-SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes are refused until the move has ended';
+SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel moves this database: writes to this table are refused until the move has ended or was taken back';
 
 whimbrel_guard_insert_3 BEFORE INSERT
 IF @whimbrel_run IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Whimbrel fills this table: it opens when the move has ended'; END IF;
