@@ -91,19 +91,20 @@ func (t *Table) Drain(ctx context.Context) error {
 	}
 }
 
-// round applies one batch; emptied says that the batch found no more than it took.
+// round applies one batch; emptied says that the batch found no more than it took. While it waits for trouble to pass other tables have
+// their turn.
 func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) {
-	select {
-	case t.limit <- struct{}{}:
-		defer func() { <-t.limit }()
-	case <-ctx.Done():
-		return Done{}, false, context.Cause(ctx)
-	}
 	t.mu.Lock()
 	asked, reread := t.asked, t.reread
 	t.mu.Unlock()
 	dialects := [2]driver.Dialect{t.lane.To.Database.Dialect, t.lane.From.Database.Dialect}
 	done, err = load.Patiently(ctx, dialects[0], dialects[1], func() (Done, error) {
+		select {
+		case t.limit <- struct{}{}:
+			defer func() { <-t.limit }()
+		case <-ctx.Done():
+			return Done{}, context.Cause(ctx)
+		}
 		if asked > reread {
 			if err := t.lane.Reread(ctx); err != nil {
 				return Done{}, err

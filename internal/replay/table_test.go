@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/memory"
@@ -40,6 +41,47 @@ func TestAnEndedReplayGivesItsReason(t *testing.T) {
 	}
 	if err := table.CaughtUp(t.Context()); !errors.Is(err, over) {
 		t.Errorf("who waits hears %v", err)
+	}
+}
+
+// A table that waits for trouble to pass, a target that somebody holds locked perhaps, does not keep the others from their turn.
+func TestATableThatWaitsGivesItsTurnAway(t *testing.T) {
+	h := newHistory(1, memory.Sound, memory.Sound)
+	h.still(func() { must(h.source.Create(h.table)) })
+	p, err := h.process()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.turn.Lock() // nobody writes and nothing fails but what this test wants
+	must(h.install(t.Context(), p))
+	must(h.create(t.Context(), p))
+	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	failed := make(chan struct{}, 100)
+	h.target.Fault = func(op string) error {
+		if op == "before Lists.Peek" {
+			failed <- struct{}{}
+			return memory.Fail(driver.Transient, op)
+		}
+		return nil
+	}
+	limit := make(chan struct{}, 1)
+	table := replay.NewTable(replay.NewLane(p.from, p.to, p.epoch), limit)
+	over := errors.New("over")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- table.Run(ctx) }()
+	for range 4 { // the pauses grow: at the fourth failure the next attempt is 400 ms away
+		<-failed
+	}
+	select {
+	case limit <- struct{}{}: // the turn of another table
+		<-limit
+	case <-time.After(5 * time.Second):
+		t.Error("the only turn is held by a table that waits")
+	}
+	cancel(over)
+	if err := <-ended; !errors.Is(err, over) {
+		t.Errorf("the replay ended with %v", err)
 	}
 }
 
