@@ -71,17 +71,8 @@ func (m *Move) guardAdopted(ctx context.Context, target *driver.Database) error 
 	l := *m.laid.Load()
 	l.adopted = tables
 	m.laid.Store(&l)
-	if target.Guard == nil {
-		return nil
-	}
 	for some := range slices.Chunk(tables, crowd) {
-		err := together(target, some, func(many driver.Many) error { return many.ShutAll(ctx, targets(some)) }, func(t *table) error {
-			if err := target.Guard.Shut(ctx, t.target); err != nil {
-				return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := m.shutTables(ctx, target, some); err != nil {
 			return err
 		}
 	}

@@ -64,8 +64,16 @@ func (m *Move) makeTables(ctx context.Context, target *driver.Database, tables [
 	}
 	err := together(target, tables, func(many driver.Many) error { return many.ExecuteAll(ctx, all) },
 		func(t *table) error { return run(ctx, target, target.Dialect.CreateTable(t.target)) })
-	if err != nil || target.Guard == nil {
+	if err != nil {
 		return err
+	}
+	return m.shutTables(ctx, target, tables)
+}
+
+// shutTables refuses others' writes to tables of the target. Again: does nothing.
+func (m *Move) shutTables(ctx context.Context, target *driver.Database, tables []*table) error {
+	if target.Guard == nil {
+		return nil
 	}
 	return together(target, tables, func(many driver.Many) error { return many.ShutAll(ctx, targets(tables)) }, func(t *table) error {
 		if err := target.Guard.Shut(ctx, t.target); err != nil {
