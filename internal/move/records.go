@@ -43,22 +43,12 @@ func (m *Move) weighRecords(ctx context.Context) error {
 	}
 	limit := m.config.Records.LimitMiB << 20
 	for {
-		total, most, largest := int64(0), int64(-1), (*table)(nil)
+		total, most, largest := int64(0), int64(0), (*table)(nil)
 		for _, t := range of(m.tables(), Uptime) {
-			if lost, err := m.lost(ctx, t); err != nil {
-				return err
-			} else if lost != "" {
-				continue
-			}
-			b, err := source.Recorder.Backlog(ctx, t.source)
+			bytes, err := m.recordBytes(ctx, source, t)
 			if err != nil {
-				if source.Dialect.Classify(err) == driver.Missing {
-					continue
-				}
 				return err
 			}
-			bytes := min(b.Bytes, b.Entries*entryBytes)
-			m.board.change(t.name, func(p *progress) { p.record = bytes })
 			if total += bytes; bytes > most {
 				most, largest = bytes, t
 			}
@@ -66,26 +56,62 @@ func (m *Move) weighRecords(ctx context.Context) error {
 		if total <= limit || largest == nil {
 			return nil
 		}
-		if err := m.disarm(ctx, source, largest, total, most); err != nil {
+		if err := m.giveUp(ctx, source, largest, total, most); err != nil {
 			return err
 		}
 	}
 }
 
-// disarm takes capture off one table and keeps that, and why. Its copy can not be followed from then on.
-func (m *Move) disarm(ctx context.Context, source *driver.Database, t *table, total, own int64) error {
+// recordBytes returns the bytes of one table's record, 0 where there is none. Where capture should be off and is not, because a run ended
+// too early or a lock was not to be had, it is taken off.
+func (m *Move) recordBytes(ctx context.Context, source *driver.Database, t *table) (int64, error) {
+	var was mark
+	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
+		return 0, err
+	}
+	if was.Armed {
+		return 0, m.disarm(ctx, source, t)
+	}
+	if was.Lost != "" {
+		return 0, nil
+	}
+	b, err := source.Recorder.Backlog(ctx, t.source)
+	if err != nil {
+		if source.Dialect.Classify(err) == driver.Missing {
+			return 0, nil
+		}
+		return 0, err
+	}
+	bytes := min(b.Bytes, b.Entries*entryBytes)
+	m.board.change(t.name, func(p *progress) { p.record = bytes })
+	return bytes, nil
+}
+
+// giveUp says that the copy of one table can not be followed any more, keeps why, and takes its capture off.
+func (m *Move) giveUp(ctx context.Context, source *driver.Database, t *table, total, own int64) error {
 	why := fmt.Sprintf("the records took %d MiB of the source's disk, %d of them for this table, and %d are allowed (records.limit-mib), so its capture was taken off",
 		total>>20, own>>20, m.config.Records.LimitMiB)
-	if err := m.remark(ctx, t, func(seen *mark) { seen.Lost = why }); err != nil {
+	if err := m.remark(ctx, t, func(seen *mark) { seen.Lost, seen.Armed = why, true }); err != nil {
 		return err
 	}
 	m.log.Error("capture is taken off", "table", t.name, "why", why)
-	m.board.stop(t.name, lostError(t, why))
 	m.board.change(t.name, func(p *progress) { p.record = 0 })
-	_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
-	})
+	err := m.disarm(ctx, source, t)
+	m.board.stop(t.name, lostError(t, why))
 	return err
+}
+
+// disarm takes capture off a table that is lost, though the run may be at its end: afterwards nobody weighs the record, and it
+// would go on growing. Again: does nothing.
+func (m *Move) disarm(ctx context.Context, source *driver.Database, t *table) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
+	}); err != nil {
+		return fmt.Errorf("take capture off %s: %w", t.name, err)
+	}
+	return m.remark(ctx, t, func(seen *mark) { seen.Armed = false })
 }
 
 // lost says why a table's capture was taken off; empty where it was not.

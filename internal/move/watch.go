@@ -12,7 +12,8 @@ import (
 // mark is what has been seen of a table beside its rows.
 type mark struct {
 	Print   string `json:"print"`             // the fingerprint that holds
-	Lost    string `json:"lost,omitempty"`    // why its capture was taken off: the copy can not be followed any more
+	Lost    string `json:"lost,omitempty"`    // why its capture is taken off: the copy can not be followed any more
+	Armed   bool   `json:"armed,omitempty"`   // it is lost, and its capture has yet to be taken off
 	Suspect string `json:"suspect,omitempty"` // why changes may have been hidden: the table is then compared in full in the downtime
 }
 

@@ -1,6 +1,7 @@
 package move
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -31,7 +32,7 @@ func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 	var disarmed error
 	s.source.Fault = func(op string) error {
 		if op == "before Watcher.Fingerprint" {
-			once.Do(func() { disarmed = m.disarm(t.Context(), source, lost, 9<<20, 9<<20) })
+			once.Do(func() { disarmed = m.giveUp(t.Context(), source, lost, 9<<20, 9<<20) })
 		}
 		return nil
 	}
@@ -42,6 +43,58 @@ func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 	}
 	if why == "" || err == nil {
 		t.Errorf("it is kept that it was given up because %q, and the look at it ended with %v", why, err)
+	}
+}
+
+// Capture comes off a table that is given up, though the run ends at that moment or the source refuses for a while: nobody weighs a
+// record without a run, and it would grow until the application's writes fail.
+func TestCaptureOfATableThatIsGivenUpComesOff(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	_ = m.Answer(t.Context(), "accept-findings", procedure.Yes)
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	lost := of(m.tables(), Uptime)[0]
+	source, err := m.source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending, end := context.WithCancel(t.Context())
+	refused := errors.New("refused")
+	removed := 0
+	s.source.Fault = func(op string) error {
+		switch op {
+		case "before Capturer.Remove":
+			end()
+			return refused
+		case "after Capturer.Remove":
+			removed++
+		}
+		return nil
+	}
+	if err := m.giveUp(ending, source, lost, 9<<20, 9<<20); !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	if bytes, err := m.recordBytes(t.Context(), source, lost); !errors.Is(err, refused) {
+		t.Fatal(bytes, err)
+	}
+	s.source.Fault = func(op string) error {
+		if op == "after Capturer.Remove" {
+			removed++
+		}
+		return nil
+	}
+	if err := m.disarm(ending, source, lost); err != nil || removed != 1 {
+		t.Errorf("at the end of a run capture was taken off %d times: %v", removed, err)
+	}
+	for range 2 {
+		if bytes, err := m.recordBytes(t.Context(), source, lost); bytes != 0 || err != nil || removed != 1 {
+			t.Errorf("%d bytes are left, and capture was taken off %d times: %v", bytes, removed, err)
+		}
 	}
 }
 
