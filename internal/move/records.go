@@ -19,9 +19,9 @@ type Records struct {
 const entryBytes = 1 << 10
 
 // guardRecords weighs the records every few seconds until the context ends, from before the first row is loaded: while a table is
-// loaded nobody reads its record, and it only grows.
+// loaded nobody reads its record, and it only grows. Without a bound there is nothing to weigh.
 func (m *Move) guardRecords(ctx context.Context) {
-	for {
+	for m.config.Records.LimitMiB > 0 {
 		if err := m.weighRecords(ctx); err != nil && ctx.Err() == nil {
 			m.log.Warn("the records could not be weighed", "error", err)
 		}
@@ -38,7 +38,7 @@ func (m *Move) guardRecords(ctx context.Context) {
 // (HAZARDS 81). Again: weighs again.
 func (m *Move) weighRecords(ctx context.Context) error {
 	source, err := m.source(ctx)
-	if err != nil || source.Recorder == nil || m.config.Records.LimitMiB == 0 {
+	if err != nil || source.Recorder == nil {
 		return err
 	}
 	limit := m.config.Records.LimitMiB << 20

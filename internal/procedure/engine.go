@@ -62,10 +62,12 @@ type Engine struct {
 	noting sync.Mutex // held while an entry is made and told
 	broken error      // the journal could not be written: nothing more may happen
 
-	mu      sync.Mutex
-	entries []Entry
-	changed chan struct{} // closed, and replaced, with every entry
-	busy    bool
+	mu       sync.Mutex
+	entries  []Entry
+	position Position      // folded from the first so many entries
+	folded   int           // so many
+	changed  chan struct{} // closed, and replaced, with every entry
+	busy     bool
 }
 
 // New returns an engine that stands where the journal says. Every step needs an action, and every action a step. Watch, if
@@ -101,11 +103,14 @@ func New(ctx context.Context, stories []Story, actions Actions, journal Journal,
 	}, nil
 }
 
-// Position returns where the story stands.
+// Position returns where the story stands. It is shared: nobody may change it.
 func (e *Engine) Position() Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Fold(e.stories, e.entries)
+	if e.folded < len(e.entries) || e.folded == 0 {
+		e.position, e.folded = Fold(e.stories, e.entries), len(e.entries)
+	}
+	return e.position
 }
 
 // Answer answers the open question of a step: with what its Judge takes, or, where the step offers it, with the name of

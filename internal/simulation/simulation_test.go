@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ func shelf(t testing.TB) string {
 
 // TestSchedules plays schedules, one after the other on each processor. One that fails is shrunk and written to a file.
 func TestSchedules(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a schedule leaves little behind
 	dir, began := shelf(t), time.Now()
 	var next atomic.Uint64
 	var mu sync.Mutex
