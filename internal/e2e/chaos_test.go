@@ -142,12 +142,13 @@ const (
 	deadlocked     = "deadlocks of the application"
 	longOpen       = "a transaction open for seconds"
 	turned         = "the clock of a server turned"
+	turnedOurs     = "moves by a program whose clock is turned"
 )
 
 func faults() []string {
 	list := []string{
 		killedAtPoint, killedAtRandom, killedSource, killedTarget, paused, zombied, slept, fullSource, fullTarget, fullState, noSessions,
-		deadlocked, longOpen, turned,
+		deadlocked, longOpen, turned, turnedOurs,
 	}
 	for _, k := range faultproxy.Kinds() {
 		list = append(list, "network: "+string(k))
@@ -239,10 +240,19 @@ func (r *round) configure(from, to string) *move {
 		p.Set(r.network(uint64(i)))
 		r.proxies = append(r.proxies, p)
 	}
-	return newMove(r.t, plan{
+	m := newMove(r.t, plan{
 		source: from, target: to, uptime: r.live.shop.Uptime(), extra: levels, dir: r.state.path,
 		start: "until [ -e " + r.refused + " ]; do sleep 0.05; done; ",
 	})
+	if r.rng.IntN(3) == 0 {
+		program, err := turning()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		m.program = program
+		r.did(turnedOurs, 1)
+	}
+	return m
 }
 
 // network draws what a proxy does.

@@ -125,7 +125,7 @@ func phases(p procedure.Position, now time.Time) []PhaseReport {
 		phase := &all[len(all)-1]
 		spent, end := at.Spent, at.Ended
 		if !at.Running.IsZero() {
-			spent, end = spent+now.Sub(at.Running), now
+			spent, end = spent+procedure.Between(at.Running, now), now
 		}
 		phase.Steps = append(phase.Steps, StepReport{Name: at.Step.Name, State: at.State, Seconds: spent.Seconds(), Times: at.Times, Error: at.Error})
 		if begun.IsZero() {
@@ -170,7 +170,7 @@ func (m *Move) Report(ctx context.Context) (Report, error) {
 		r.Ended = &end
 	}
 	if !p.Begun.IsZero() {
-		r.Seconds = end.Sub(p.Begun).Seconds()
+		r.Seconds = procedure.Between(p.Begun, end).Seconds()
 	}
 	r.DowntimeSeconds = downtimeSeconds(p, now)
 	r.DowntimeBegan, r.DowntimeEnded = downtimeOf(p)
@@ -210,9 +210,9 @@ func downtimeSeconds(p procedure.Position, now time.Time) float64 {
 	case began == nil:
 		return 0
 	case ended == nil:
-		return now.Sub(*began).Seconds()
+		return procedure.Between(*began, now).Seconds()
 	}
-	return ended.Sub(*began).Seconds()
+	return procedure.Between(*began, *ended).Seconds()
 }
 
 // downtimeOf is when the downtime began and ended; nil for what has not come yet.

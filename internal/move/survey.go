@@ -138,7 +138,9 @@ func (v *surveying) look(ctx context.Context, t *schema.Table) ([]driver.Fact, e
 		if err != nil {
 			return nil, err
 		}
-		if there && was.Digest == now && was.Server == server && time.Since(was.At) < calmFor && was.Asked.Covers(asked) {
+		age := time.Since(was.At)
+		fresh := age >= 0 && age < calmFor // a clock that was set back says nothing
+		if there && fresh && was.Digest == now && was.Server == server && was.Asked.Covers(asked) {
 			v.rely(was.At)
 			return nil, nil
 		}

@@ -88,6 +88,8 @@ func TestAnEarlierLookIsReliedOn(t *testing.T) {
 	expect("a check", afresh, 2)
 	change(func(c *calm) { c.At = time.Now().Add(-calmFor - time.Minute) })
 	expect("an old look", relying, 1)
+	change(func(c *calm) { c.At = time.Now().Add(time.Hour) })
+	expect("a look that is yet to come", relying, 1)
 	change(func(c *calm) { c.Digest = "another" })
 	expect("a table that was altered", relying, 1)
 	change(func(c *calm) { delete(c.Asked, "name") })

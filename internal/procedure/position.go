@@ -124,10 +124,13 @@ func (s *StepPosition) fold(e Entry) {
 	}
 }
 
+// Between is the time between two readings of the machine's clock, none where it was set back meanwhile.
+func Between(began, ended time.Time) time.Duration { return max(ended.Sub(began), 0) }
+
 // rest ends the attempt under way.
 func (s *StepPosition) rest(at time.Time) {
 	if !s.Running.IsZero() {
-		s.Spent += at.Sub(s.Running)
+		s.Spent += Between(s.Running, at)
 	}
 	s.Running = time.Time{}
 }
