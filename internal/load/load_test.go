@@ -3,6 +3,7 @@ package load_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,6 +187,80 @@ func TestAnErrorOfEitherSideEndsTheRange(t *testing.T) {
 		if rows := w.target.Rows(table.To.Table.Name).Len(); rows != 0 {
 			t.Errorf("%s left %d rows", at, rows)
 		}
+	}
+}
+
+// ways are the two on which a range travels: passed through in the product's own form, or read and written as cells.
+var ways = map[string]func(*twins){
+	"passed": func(*twins) {},
+	"copied": func(w *twins) { w.from.Pipe = nil },
+}
+
+// What a range has read is on the source's disk before the target commits it: a crash of the source takes nothing back that the
+// target keeps (HAZARDS C7).
+func TestACrashTakesNothingBackThatWasLoaded(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			w := newTwins(t)
+			way(w)
+			table := w.table(t, 1, 5)
+			w.source.Lazy = true
+			x := w.source.Begin()
+			check(t, x.Insert(table.From.Table.Name, []byte("7")))
+			check(t, x.Commit())
+			_, err := load.Range(t.Context(), load.Task{From: table.From, To: table.To, Range: table.Ranges[0], Epoch: w.epoch})
+			check(t, err)
+			w.source.Crash()
+			if a, b := w.source.Rows(table.From.Table.Name).Len(), w.target.Rows(table.To.Table.Name).Len(); a != 6 || b != 6 {
+				t.Errorf("%d rows at the source and %d at the target", a, b)
+			}
+		})
+	}
+}
+
+// overcounting is a source's pipe, and a target's loader, that count a row which there is not.
+type overcounting struct {
+	driver.Pipe
+	driver.Loader
+}
+
+// Out says that it has sent one row more than it has.
+func (o overcounting) Out(ctx context.Context, q driver.Query, w io.Writer) (int64, error) {
+	n, err := o.Pipe.Out(ctx, q, w)
+	return n + 1, err
+}
+
+// Load begins a load that counts so.
+func (o overcounting) Load(ctx context.Context, in driver.Intake) (driver.Load, error) {
+	l, err := o.Loader.Load(ctx, in)
+	return overcounted{l}, err
+}
+
+type overcounted struct{ driver.Load }
+
+// Commit says that one row more came than did.
+func (o overcounted) Commit(ctx context.Context) (int64, error) {
+	n, err := o.Load.Commit(ctx)
+	return n + 1, err
+}
+
+// Rows that are sent and do not come, or come and were not sent, stop the table: passed through, before they are committed.
+func TestRowsThatWereSentAreCounted(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			w := newTwins(t)
+			w.from.Pipe, w.to.Loader = overcounting{Pipe: w.from.Pipe}, overcounting{Loader: w.to.Loader}
+			way(w)
+			table := w.table(t, 1, 30)
+			s := &seen{}
+			err := load.Tables(t.Context(), []*load.Table{table}, w.epoch, two, s)
+			if err == nil || !strings.Contains(err.Error(), "rows were sent") || !slices.Equal(s.stopped, []string{"t1"}) || len(s.in) > 0 {
+				t.Errorf("%v; stopped %q, in %q", err, s.stopped, s.in)
+			}
+			if rows := w.target.Rows(table.To.Table.Name).Len(); name == "passed" && rows != 0 {
+				t.Errorf("%d rows are at the target", rows)
+			}
+		})
 	}
 }
 

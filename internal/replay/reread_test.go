@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,59 +11,66 @@ import (
 	"github.com/whimbrel/whimbrel/internal/replay"
 )
 
-// While keys are read again the answer to Forget is lost. What both sides remember is asked before the next batch, and not guessed: a
-// batch that is promised by a guess is refused, or, where a source promises anything, drifts away from what the target has.
+// While a batch is applied or keys are read again an answer is lost. What both sides remember is asked before the next batch, and not
+// guessed: a batch that is promised by a guess is refused, or, where a source promises anything, drifts away from what the target has.
 func TestBothSidesAreAskedAfterALostForget(t *testing.T) {
-	for _, lost := range []string{"before Receipt.Forget", "after Receipt.Forget"} {
-		t.Run(lost, func(t *testing.T) {
-			h := newHistory(1, memory.Sound, memory.Sound)
-			h.source.Fault, h.target.Fault = nil, nil // nobody writes and nothing fails but what this test wants
-			must(h.source.Create(h.table))
-			p, err := h.process()
-			must(err)
-			must(h.install(t.Context(), p))
-			must(h.create(t.Context(), p))
-			must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
-			write := func(from int) {
-				x := h.source.Begin()
-				for i := range 5 {
-					must(x.Insert(h.table.Name, []byte(strconv.Itoa(from+i)), nil, []byte("note")))
+	step := func(ctx context.Context, l *replay.Lane) error {
+		_, err := l.Step(ctx)
+		return err
+	}
+	for name, work := range map[string]func(context.Context, *replay.Lane) error{"step": step, "reread": func(ctx context.Context, l *replay.Lane) error { return l.Reread(ctx) }} {
+		for _, lost := range []string{"after Receipt.Durable", "before Applier.Apply", "after Applier.Apply", "before Receipt.Forget", "after Receipt.Forget"} {
+			t.Run(name+" "+lost, func(t *testing.T) {
+				h := newHistory(1, memory.Sound, memory.Sound)
+				h.source.Fault, h.target.Fault = nil, nil // nobody writes and nothing fails but what this test wants
+				must(h.source.Create(h.table))
+				p, err := h.process()
+				must(err)
+				must(h.install(t.Context(), p))
+				must(h.create(t.Context(), p))
+				must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+				write := func(from int) {
+					x := h.source.Begin()
+					for i := range 5 {
+						must(x.Insert(h.table.Name, []byte(strconv.Itoa(from+i)), nil, []byte("note")))
+					}
+					must(x.Commit())
 				}
-				must(x.Commit())
-			}
-			var asked []string
-			failed := false
-			hook := func(op string) error {
-				if strings.HasPrefix(op, "before ") {
-					asked = append(asked, strings.TrimPrefix(op, "before "))
+				var asked []string
+				failed := false
+				hook := func(op string) error {
+					if strings.HasPrefix(op, "before ") {
+						asked = append(asked, strings.TrimPrefix(op, "before "))
+					}
+					if op == lost && !failed {
+						failed = true
+						return memory.ErrCut
+					}
+					return nil
 				}
-				if op == lost && !failed {
-					failed = true
-					return memory.ErrCut
+				lane := replay.NewLane(p.from, p.to, p.epoch)
+				write(0)
+				must(step(t.Context(), lane))
+				if name == "step" {
+					write(5)
 				}
-				return nil
-			}
-			lane := replay.NewLane(p.from, p.to, p.epoch)
-			write(0)
-			if _, err := lane.Step(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			h.source.Fault, h.target.Fault = hook, hook
-			if err := lane.Reread(t.Context()); err == nil || !failed {
-				t.Fatalf("keys were read again though an answer was lost: %v", err)
-			}
-			write(5)
-			asked = nil
-			if _, err := lane.Step(t.Context()); err != nil {
-				t.Errorf("the next batch: %v", err)
-			}
-			if n := slices.Index(asked, "Recorder.Take"); n < 0 || !slices.Contains(asked[:n], "Ledger.Number") || !slices.Contains(asked[:n], "Recorder.Numbers") {
-				t.Errorf("the next batch was taken without asking: %q", asked)
-			}
-			h.source.Fault, h.target.Fault = nil, nil
-			if damage := h.damage(t.Context()); damage != "" {
-				t.Error(damage)
-			}
-		})
+				h.source.Fault, h.target.Fault = hook, hook
+				if err := work(t.Context(), lane); err == nil || !failed {
+					t.Fatalf("all went well though an answer was lost: %v", err)
+				}
+				write(10)
+				asked = nil
+				if err := step(t.Context(), lane); err != nil {
+					t.Errorf("the next batch: %v", err)
+				}
+				if n := slices.Index(asked, "Recorder.Take"); n < 0 || !slices.Contains(asked[:n], "Ledger.Number") || !slices.Contains(asked[:n], "Recorder.Numbers") {
+					t.Errorf("the next batch was taken without asking: %q", asked)
+				}
+				h.source.Fault, h.target.Fault = nil, nil
+				if damage := h.damage(t.Context()); damage != "" {
+					t.Error(damage)
+				}
+			})
+		}
 	}
 }
