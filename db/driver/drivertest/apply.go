@@ -160,8 +160,12 @@ func (s *scene) applyFenced() {
 	late.Epoch = epoch
 	s.check(newer.Applier.Apply(s.ctx, late))
 	r.want("the newer epoch's")
-	late.Epoch, late.Number = r.epoch, 1
-	s.class(r.d, r.d.Applier.Apply(s.ctx, late), driver.Fenced)
+	late = r.delta([]string{"1"}, item(1, "late"))
+	late.Epoch = r.epoch
+	for late.Number = range int64(3) { // 2 is the next of a lane whose line is there
+		s.class(r.d, r.d.Applier.Apply(s.ctx, late), driver.Fenced)
+	}
+	r.want("still the newer epoch's")
 }
 
 func (s *scene) applyLanes() {
