@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -311,6 +312,47 @@ func TestAnotherProcessCanNotOpenAnUnequalTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A table without a verdict keeps the target shut like one that differs, whoever answers.
+func TestATableThatWasNotComparedKeepsTheTargetShut(t *testing.T) {
+	for _, name := range []string{Standard().Name, DowntimeOptimized().Name} {
+		s := newShop(t, name)
+		m := s.open(t)
+		s.until(t, m, "accept-findings", "confirm-downtime", "confirm-open")
+		for _, missing := range m.tables() {
+			var kept proof
+			if found, err := m.state.Document(t.Context(), downtimeProof(missing), &kept); err != nil || !found {
+				t.Fatalf("%s has no verdict: %v", missing.name, err)
+			}
+			if err := m.state.DeleteDocument(t.Context(), downtimeProof(missing)); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Answer(t.Context(), "confirm-open", procedure.Yes); err == nil || !strings.Contains(err.Error(), missing.name+" was not compared") {
+				t.Errorf("%s: %v", missing.name, err)
+			}
+			if err := m.state.SetDocument(t.Context(), downtimeProof(missing), kept); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Answer(t.Context(), "confirm-open", procedure.Yes); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Hours may lie between the answer and the step that opens the target: what is kept is judged once more.
+func TestAnAnswerIsJudgedAgainWhenTheTargetOpens(t *testing.T) {
+	s := newShop(t, Standard().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime", "confirm-open")
+	if err := m.Answer(t.Context(), "confirm-open", procedure.Yes); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.state.DeleteDocument(t.Context(), downtimeProof(tableNamed(m, notes))); err != nil {
+		t.Fatal(err)
+	}
+	s.stays(t, m, "open-target", "main.notes was not compared")
 }
 
 func TestAnUnequalTableKeepsTheTargetShut(t *testing.T) {
