@@ -23,6 +23,7 @@ var applyCases = []oneCase{
 	{"DisplacedRowsAreRepaired", applying, (*scene).applyDisplaced},
 	{"ManyDisplaced", applying, (*scene).applyManyDisplaced},
 	{"KeysByteForByte", applying, (*scene).applyExact},
+	{"KeysThatDifferInCase", applying, (*scene).applyFolded},
 	{"PairsOfKeys", applying, (*scene).applyPairs},
 	{"ForeignKeysDoNotCascade", applying, (*scene).applyCascade},
 	{"LargeBatches", applying, (*scene).applyLarge},
