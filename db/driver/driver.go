@@ -72,7 +72,10 @@ type Database struct {
 	// frozen, or whose machine is gone, would hold its successor up until the server gives it up. Nil where a session can not
 	// outlive its process, or none can be told from others'. Again: ends none.
 	Inherit func(ctx context.Context) error
-	Close   func() error // ends every session. Again: does nothing
+	// Free returns the bytes that are free on the disk of the data, of which the records take their part; nil where only the server's
+	// machine knows. Again: looks again.
+	Free  func(ctx context.Context) (int64, error)
+	Close func() error // ends every session. Again: does nothing
 }
 
 // Info is what opening found out.

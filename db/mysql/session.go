@@ -228,8 +228,29 @@ func (s *session) rows(ctx context.Context, sql string, args ...sqldriver.Value)
 	return all, err
 }
 
-// table is rows with the columns' names in lower case.
+// table is rows with the columns' names in lower case. Where a catalog query of a server left a table out because somebody was altering it
+// at that moment, it is a *waitError and not an answer: such a table is there, with its triggers, and the server only warns.
 func (s *session) table(ctx context.Context, sql string, args ...sqldriver.Value) ([]string, [][]string, error) {
+	names, all, err := s.answer(ctx, sql, args...)
+	if err != nil || !strings.Contains(strings.ToLower(sql), "information_schema") {
+		return names, all, err
+	}
+	_, warnings, err := s.answer(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range warnings {
+		if code, _ := strconv.ParseUint(w[1], 10, 16); code == skipped || classes[uint16(code)] == driver.Transient {
+			return nil, nil, &waitError{"the catalog can not be read: " + w[2]}
+		}
+	}
+	return names, all, nil
+}
+
+// skipped is the server's warning that a catalog query left a table out.
+const skipped = 1684
+
+func (s *session) answer(ctx context.Context, sql string, args ...sqldriver.Value) ([]string, [][]string, error) {
 	s.used = time.Now()
 	r, err := s.conn.QueryContext(ctx, sql, bind(args))
 	if err != nil {

@@ -61,7 +61,7 @@ func (product) Open(ctx context.Context, u *url.URL, o driver.Options) (*driver.
 		Info: info, Dialect: dialect{}, Inspector: inspector{d}, Surveyor: surveyor{d}, Executor: executor{d},
 		Splitter: splitter{d}, Reader: reader{d}, Loader: loader{d}, Ledger: ledger{d}, Lists: lists{d}, Applier: applier{d},
 		Capturer: capturer{d}, Recorder: recorder{d}, Watcher: watcher{d}, Gate: gate{d}, Guard: guard{d},
-		Sequencer: sequencer{d}, Many: many{d}, Shadows: builders{d}, Scripts: scripts{d}, Relics: relics{d}, Admitter: admitter{d}, Close: d.close,
+		Sequencer: sequencer{d}, Many: many{d}, Shadows: builders{d}, Scripts: scripts{d}, Relics: relics{d}, Admitter: admitter{d}, Free: d.free, Close: d.close,
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -374,5 +375,31 @@ func closed(t *testing.T, d *driver.Database) {
 	t.Helper()
 	if err := d.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFreeIsWhatTheDiskHas compares with what the system's own tool says at about the same moment.
+func TestFreeIsWhatTheDiskHas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	d, err := newDatabase(path, driver.Options{Side: driver.Target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	free, err := d.free(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("df", "-Pk", filepath.Dir(path)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	said, err := strconv.ParseInt(strings.Fields(lines[len(lines)-1])[3], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := free - said<<10; off < -1<<30 || off > 1<<30 {
+		t.Errorf("%d bytes are free, and df says %d", free, said<<10)
 	}
 }

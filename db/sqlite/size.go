@@ -1,9 +1,13 @@
 package sqlite
 
 import (
+	"context"
+	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -45,6 +49,15 @@ func (s *session) estimate(tables []*schema.Table) error {
 		t.Bytes = int64(float64(t.Rows) * mean)
 	}
 	return nil
+}
+
+// free returns the bytes that are free on the file's disk for who is no administrator.
+func (d *database) free(context.Context) (int64, error) {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(d.path), &disk); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", d.path, err)
+	}
+	return int64(disk.Bavail) * disk.Bsize, nil
 }
 
 // analysed reads the rows that ANALYZE counted, by table.

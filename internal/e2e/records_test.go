@@ -6,14 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whimbrel/whimbrel/internal/e2e/oracle"
 	"github.com/whimbrel/whimbrel/internal/e2e/shop"
 )
+
+const postgresRecord = "SELECT SUM(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'whimbrel_source' AND c.relkind = 'r'"
 
 // TestARecordThatGrowsTooLargeIsGivenUp lets one table change while nobody replays, until its record is larger than all may be: its
 // capture is taken off and that is said, the application goes on, and a reset leaves nothing behind.
 func TestARecordThatGrowsTooLargeIsGivenUp(t *testing.T) {
 	for source, record := range map[string]string{
-		"postgres": "SELECT SUM(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'whimbrel_source' AND c.relkind = 'r'",
+		"postgres": postgresRecord,
 		"mariadb":  "SELECT SUM(data_length) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'whimbrel\\_source\\_record%'",
 	} {
 		t.Run(short(source), func(t *testing.T) {
@@ -21,20 +24,7 @@ func TestARecordThatGrowsTooLargeIsGivenUp(t *testing.T) {
 			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: "records: {limit-mib: 1}\n"})
 			before := catalogs(t, l)
 			m.until("confirm-downtime")
-			db := open(t, l.source)
-			script(t, db, strings.Repeat("UPDATE event SET kind = 'more';\n", 30)) // 3,000 rows each
-			grown := false
-			for limit := time.Now().Add(time.Minute); !grown && time.Now().Before(limit); time.Sleep(200 * time.Millisecond) {
-				size, err := db.Value(record)
-				if err != nil {
-					t.Fatal(err)
-				}
-				bytes, _ := strconv.ParseInt(size, 10, 64)
-				grown = bytes > 2<<20
-			}
-			if !grown {
-				t.Fatal("the record does not grow")
-			}
+			db := grown(t, l, 30, record, 2<<20)
 			e := m.must(1, "run", "--yes")
 			if said := e.out + e.said; !strings.Contains(said, "event: the records took") || !strings.Contains(said, "records.limit-mib") {
 				t.Errorf("it is not said why: %s", tail(said))
@@ -44,7 +34,7 @@ func TestARecordThatGrowsTooLargeIsGivenUp(t *testing.T) {
 				"mariadb":  "SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_table = 'event' AND event_object_schema = DATABASE() AND trigger_name REGEXP '^whimbrel_(insert|update|delete)_'",
 			}[source]
 			if n, err := db.Value(triggers); err != nil || n != "0" {
-				t.Errorf("%s triggers of the record are left: %v", n, err)
+				t.Errorf("%s triggers of the record are left: %v; it was said: %s", n, err, tail(e.said))
 			}
 			m.must(1, "run", "--yes") // it is lost for good
 			m.must(0, "reset", "--yes")
@@ -52,4 +42,40 @@ func TestARecordThatGrowsTooLargeIsGivenUp(t *testing.T) {
 			same(t, "after the reset", before, catalogs(t, l))
 		})
 	}
+}
+
+// grown changes each row of one table so many times while nobody replays, and returns when its record takes so many bytes.
+func grown(t *testing.T, l *live, times int, record string, bytes int64) *oracle.Database {
+	t.Helper()
+	db := open(t, l.source)
+	script(t, db, strings.Repeat("UPDATE event SET kind = 'more';\n", times)) // 3,000 rows each
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		size, err := db.Value(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := strconv.ParseInt(size, 10, 64); n > bytes {
+			return db
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the record does not grow: it has %s", size)
+		}
+	}
+}
+
+// TestARecordIsGivenUpBeforeTheDiskIsFull has little room left on the disk of the source, as the operator's command says, and a record that
+// has its part in that.
+func TestARecordIsGivenUpBeforeTheDiskIsFull(t *testing.T) {
+	l := newLive(t, "postgres", "sqlite", shop.Options{Seed: seed(t), Accounts: 300, Sessions: 2})
+	m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: "records: {least-free-mib: 16, free: \"cat free\"}\n"})
+	before := catalogs(t, l)
+	m.file("free", "10\n")
+	m.until("confirm-downtime") // the record has no part in it yet
+	db := grown(t, l, 30, postgresRecord, 3<<20)
+	if e := m.must(1, "run", "--yes"); !strings.Contains(e.out+e.said, "event: 10 MiB are free on the source's disk") {
+		t.Errorf("it is not said why: %s", e.said)
+	}
+	m.must(0, "reset", "--yes")
+	script(t, db, "UPDATE event SET kind = 'again';")
+	same(t, "after the reset", before, catalogs(t, l))
 }

@@ -28,6 +28,7 @@ type shell struct {
 	environment []string // what is added to ours
 	without     []string // variables of ours that it does not get
 	holds       *os.File // nil, or a file that it holds open as long as it runs
+	told        *string  // nil, or where the last line of its output goes instead of all of it to standard error
 }
 
 func (c shell) run(ctx context.Context) error {
@@ -57,7 +58,7 @@ func (c shell) run(ctx context.Context) error {
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = output, output
 	failed := cmd.Run()
-	said := masked(lastLine(output), c.environment)
+	said := masked(c.lastLine(output), c.environment)
 	switch {
 	case failed == nil:
 		return nil
@@ -93,8 +94,8 @@ func masked(said string, environment []string) string {
 	return said
 }
 
-// lastLine passes a command's output on to standard error and returns the last line of it.
-func lastLine(output *os.File) string {
+// lastLine passes a command's output on and returns the last line of it.
+func (c shell) lastLine(output *os.File) string {
 	if _, err := output.Seek(0, io.SeekStart); err != nil {
 		return ""
 	}
@@ -102,7 +103,12 @@ func lastLine(output *os.File) string {
 	if err != nil {
 		return ""
 	}
-	_, _ = os.Stderr.Write(text)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return string(bytes.TrimSpace(lines[len(lines)-1]))
+	last := string(bytes.TrimSpace(lines[len(lines)-1]))
+	if c.told == nil {
+		_, _ = os.Stderr.Write(text)
+		return last
+	}
+	*c.told = last
+	return last
 }

@@ -113,7 +113,7 @@ func Load(path string, schemes []string, environment func(string) (string, bool)
 		Procedure: DowntimeOptimized().Name,
 		Sessions:  Sessions{Source: 4, Target: 4},
 		Wait:      Wait{Lock: 2 * time.Second, Settled: 10 * time.Minute},
-		Records:   Records{LimitMiB: 8 << 10},
+		Records:   Records{LimitMiB: 8 << 10, LeastFreeMiB: 512},
 		File:      path, Dir: dir,
 	}
 	if err := r.decode(path, text, c); err != nil {
@@ -306,6 +306,8 @@ func (r *reading) validate(c *Config, schemes []string) error {
 		return r.Wrong("source and target are the same database", "target", "url")
 	case c.Records.LimitMiB < 1 || c.Records.LimitMiB > 1<<30:
 		return r.Wrong("the limit is 1 MiB to 1 PiB", "records", "limit-mib")
+	case c.Records.LeastFreeMiB < 1 || c.Records.LeastFreeMiB > 1<<30:
+		return r.Wrong("what stays free is 1 MiB to 1 PiB", "records", "least-free-mib")
 	case c.Sessions.Source < 1 || c.Sessions.Source > 1000:
 		return r.Wrong("sessions are 1 to 1000", "sessions", "source")
 	case c.Sessions.Target < 1 || c.Sessions.Target > 1000:

@@ -11,6 +11,7 @@ import (
 	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/replay"
 )
 
 // tellDowntime says what the downtime would take if it began now. A table that is stopped forbids it.
@@ -112,17 +113,11 @@ func (m *Move) drain(ctx context.Context) error {
 	}
 	tables := of(m.tables(), Uptime)
 	if err := each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
-		running, err := m.following(ctx, t)
-		if err != nil {
-			return err
+		err := m.drainOne(ctx, t)
+		if why, failed := m.lost(context.WithoutCancel(ctx), t); failed == nil && why != "" {
+			return lostError(t, why)
 		}
-		if err := running.Drain(ctx); err != nil {
-			return err
-		}
-		if err := m.examine(ctx, t); err != nil { // it may find that keys must be read again
-			return err
-		}
-		return running.Drain(ctx)
+		return err
 	}); err != nil {
 		return err
 	}
@@ -138,13 +133,30 @@ func (m *Move) drain(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tables {
-		if err := drained(ctx, source, target, t); err != nil {
+		if err := m.drained(ctx, source, target, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		m.board.change(t.name, func(p *progress) { p.stage, p.backlog, p.lag = Drained, 0, 0 })
 	}
 	failpoint.Hit("drain.empty.after")
 	return nil
+}
+
+func (m *Move) drainOne(ctx context.Context, t *table) error {
+	running, err := m.following(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := running.Drain(ctx); err != nil {
+		return err
+	}
+	if err := m.examine(ctx, t); err != nil { // it may find that keys must be read again
+		return err
+	}
+	if err := running.Drain(ctx); err != nil {
+		return err
+	}
+	return m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, running.Batch()) })
 }
 
 // whole holds that the target's ledger still has every range of the tables' plans: one that was set back to before they were loaded
@@ -168,8 +180,8 @@ func (m *Move) whole(ctx context.Context, target *driver.Database, tables []*tab
 	return nil
 }
 
-// drained proves one table's drain with the gate shut.
-func drained(ctx context.Context, source, target *driver.Database, t *table) error {
+// drained proves one table's drain with the gate shut, and that both sides know every batch that was applied.
+func (m *Move) drained(ctx context.Context, source, target *driver.Database, t *table) error {
 	backlog, err := source.Recorder.Backlog(ctx, t.source)
 	if err != nil {
 		return err
@@ -186,7 +198,13 @@ func drained(ctx context.Context, source, target *driver.Database, t *table) err
 	if err != nil {
 		return err
 	}
+	var kept mark
+	if _, err := m.state.Document(ctx, markKey(t), &kept); err != nil {
+		return err
+	}
 	switch {
+	case applied < kept.Batch:
+		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", replay.ErrTimeTravel, kept.Batch, applied)
 	case backlog.Entries > 0 || repairs > 0:
 		return fmt.Errorf("%d changes and %d repairs came after the drain; repeat drain", backlog.Entries, repairs)
 	case last.Promised != applied || last.Forgotten != applied:

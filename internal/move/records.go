@@ -3,6 +3,8 @@ package move
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -11,7 +13,9 @@ import (
 
 // Records bounds what capture may take of the source's disk, which is the application's.
 type Records struct {
-	LimitMiB int64 `yaml:"limit-mib"` // of all records together; 0 for any
+	LimitMiB     int64  `yaml:"limit-mib"`      // of all records together; 0 for any
+	LeastFreeMiB int64  `yaml:"least-free-mib"` // what is to stay free on the disk of the source's data, where that is known
+	Free         string `yaml:"free"`           // a command that prints how many MiB are free there; empty: what the driver knows
 }
 
 // entryBytes is about the most that one entry takes with all that belongs to it. A record whose file is larger than its entries
@@ -19,10 +23,15 @@ type Records struct {
 const entryBytes = 1 << 10
 
 // guardRecords weighs the records every few seconds until the context ends, from before the first row is loaded: while a table is
-// loaded nobody reads its record, and it only grows. Without a bound there is nothing to weigh.
+// loaded nobody reads its record, and it only grows. At every fifth time it looks how much is free on their disk. Without a bound
+// there is nothing to weigh.
 func (m *Move) guardRecords(ctx context.Context) {
-	for m.config.Records.LimitMiB > 0 {
-		if err := m.weighRecords(ctx); err != nil && ctx.Err() == nil {
+	for n := 0; m.config.Records.LimitMiB > 0; n++ {
+		err := m.weighRecords(ctx)
+		if err == nil && n%5 == 0 {
+			err = m.weighDisk(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			m.log.Warn("the records could not be weighed", "error", err)
 		}
 		select {
@@ -41,25 +50,74 @@ func (m *Move) weighRecords(ctx context.Context) error {
 	if err != nil || source.Recorder == nil {
 		return err
 	}
-	limit := m.config.Records.LimitMiB << 20
 	for {
-		total, most, largest := int64(0), int64(0), (*table)(nil)
-		for _, t := range of(m.tables(), Uptime) {
-			bytes, err := m.recordBytes(ctx, source, t)
-			if err != nil {
-				return err
-			}
-			if total += bytes; bytes > most {
-				most, largest = bytes, t
-			}
+		total, own, largest, err := m.largestRecord(ctx, source)
+		if err != nil || total <= m.config.Records.LimitMiB<<20 || largest == nil {
+			return err
 		}
-		if total <= limit || largest == nil {
-			return nil
-		}
-		if err := m.giveUp(ctx, source, largest, total, most); err != nil {
+		why := fmt.Sprintf("the records took %d MiB of the source's disk, %d of them for this table, and %d are allowed (records.limit-mib), so its capture was taken off",
+			total>>20, own>>20, m.config.Records.LimitMiB)
+		if err := m.giveUp(ctx, source, largest, why); err != nil {
 			return err
 		}
 	}
+}
+
+// weighDisk takes capture off the table with the largest record where too little is free on the source's disk and that record is an
+// eighth of what should be: giving up less would not help the application. Again: looks again.
+func (m *Move) weighDisk(ctx context.Context) error {
+	source, err := m.source(ctx)
+	if err != nil || source.Recorder == nil {
+		return err
+	}
+	least := m.config.Records.LeastFreeMiB << 20
+	free, err := m.freeAtSource(ctx, source)
+	if err != nil || free >= least {
+		return err
+	}
+	_, own, largest, err := m.largestRecord(ctx, source)
+	if err != nil {
+		return err
+	}
+	if largest == nil || own < least/8 {
+		m.log.Warn("little is free on the source's disk, and the records have no part in it", "MiB", free>>20)
+		return nil
+	}
+	return m.giveUp(ctx, source, largest, fmt.Sprintf("%d MiB are free on the source's disk, less than %d (records.least-free-mib), and this table's record took %d, so its capture was taken off",
+		free>>20, m.config.Records.LeastFreeMiB, own>>20))
+}
+
+// freeAtSource returns the bytes that are free on the disk of the source's data; more than there are anywhere where nobody can say.
+func (m *Move) freeAtSource(ctx context.Context, source *driver.Database) (int64, error) {
+	switch {
+	case m.config.Records.Free != "":
+		said := ""
+		if err := (shell{dir: m.config.Dir, line: m.config.Records.Free, told: &said}).run(ctx); err != nil {
+			return 0, err
+		}
+		mib, err := strconv.ParseInt(said, 10, 64)
+		if err != nil || mib < 0 || mib > math.MaxInt64>>20 {
+			return 0, fmt.Errorf("records.free: %q ends with %q; it must print the MiB that are free, as a number", m.config.Records.Free, said)
+		}
+		return mib << 20, nil
+	case source.Free != nil:
+		return source.Free(ctx)
+	}
+	return math.MaxInt64, nil
+}
+
+// largestRecord returns what all records take, and the table whose own takes most of it, nil where none takes anything.
+func (m *Move) largestRecord(ctx context.Context, source *driver.Database) (total, own int64, largest *table, err error) {
+	for _, t := range of(m.tables(), Uptime) {
+		bytes, err := m.recordBytes(ctx, source, t)
+		if err != nil {
+			return 0, 0, nil, err
+		}
+		if total += bytes; bytes > own {
+			own, largest = bytes, t
+		}
+	}
+	return total, own, largest, nil
 }
 
 // recordBytes returns the bytes of one table's record, 0 where there is none. Where capture should be off and is not, because a run ended
@@ -88,9 +146,7 @@ func (m *Move) recordBytes(ctx context.Context, source *driver.Database, t *tabl
 }
 
 // giveUp says that the copy of one table can not be followed any more, keeps why, and takes its capture off.
-func (m *Move) giveUp(ctx context.Context, source *driver.Database, t *table, total, own int64) error {
-	why := fmt.Sprintf("the records took %d MiB of the source's disk, %d of them for this table, and %d are allowed (records.limit-mib), so its capture was taken off",
-		total>>20, own>>20, m.config.Records.LimitMiB)
+func (m *Move) giveUp(ctx context.Context, source *driver.Database, t *table, why string) error {
 	if err := m.remark(ctx, t, func(seen *mark) { seen.Lost, seen.Armed = why, true }); err != nil {
 		return err
 	}
@@ -109,6 +165,7 @@ func (m *Move) disarm(ctx context.Context, source *driver.Database, t *table) er
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
 		return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
 	}); err != nil {
+		m.log.Error("capture could not be taken off; the next run tries again", "table", t.name, "error", err)
 		return fmt.Errorf("take capture off %s: %w", t.name, err)
 	}
 	return m.remark(ctx, t, func(seen *mark) { seen.Armed = false })
@@ -122,5 +179,5 @@ func (m *Move) lost(ctx context.Context, t *table) (string, error) {
 }
 
 func lostError(t *table, why string) error {
-	return fmt.Errorf("%s: %s; reset and start again, with a higher limit, at a quieter time or with the table moved in the downtime", t.name, why)
+	return fmt.Errorf("%s: %s; reset and start again, with more room, at a quieter time or with the table moved in the downtime", t.name, why)
 }

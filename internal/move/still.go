@@ -25,7 +25,7 @@ func (m *Move) still(ctx context.Context) error {
 		return err
 	}
 	for _, t := range of(m.tables(), Uptime) {
-		if err := drained(ctx, source, target, t); err != nil {
+		if err := m.drained(ctx, source, target, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}

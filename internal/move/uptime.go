@@ -358,15 +358,19 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	if err := m.until(ctx, t, Replaying); err != nil {
 		return err
 	}
-	if why, err := m.lost(ctx, t); err != nil || why != "" {
-		return errors.Join(err, lostError(t, why))
+	var was mark
+	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
+		return err
+	}
+	if was.Lost != "" {
+		return lostError(t, was.Lost)
 	}
 	from, to, err := m.ends(ctx, t)
 	if err != nil {
 		return err
 	}
 	lane := replay.NewLane(from, to, epoch)
-	lane.Note = t.noting.Load
+	lane.Note, lane.Known = t.noting.Load, was.Batch
 	lane.Again = m.rereading
 	if t.longest > 0 {
 		most := int(max(min(batchBytes/t.longest, 10_000), 1))
@@ -387,17 +391,30 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	return err
 }
 
-// measure keeps the board's picture of one table's replay, once a second and when it ends.
+// measure keeps the board's picture of one table's replay, and how far it has come, once a second and when it ends.
 func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
-	kept := int64(0)
+	kept, batch := int64(0), running.Batch()
 	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
 			ended = true
 		case <-time.After(time.Second):
 		}
-		kept = m.measureOnce(context.WithoutCancel(ctx), t, running.Replayed.Load(), kept)
+		kept, batch = m.measureOnce(context.WithoutCancel(ctx), t, running.Replayed.Load(), kept), m.keepBatch(context.WithoutCancel(ctx), t, running.Batch(), batch)
 	}
+}
+
+// keepBatch keeps the last batch of a table where it is another than was kept, and returns what is kept now. A process that follows looks
+// whether both sides still know it.
+func (m *Move) keepBatch(ctx context.Context, t *table, batch, kept int64) int64 {
+	if batch == kept {
+		return kept
+	}
+	if err := m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, batch) }); err != nil {
+		m.log.Warn("the number of a batch was not kept", "table", t.name, "error", err)
+		return kept
+	}
+	return batch
 }
 
 // measureOnce counts what was replayed beyond what is kept, shows it, and returns what is kept now.

@@ -14,6 +14,7 @@ type mark struct {
 	Print   string `json:"print"`             // the fingerprint that holds
 	Lost    string `json:"lost,omitempty"`    // why its capture is taken off: the copy can not be followed any more
 	Armed   bool   `json:"armed,omitempty"`   // it is lost, and its capture has yet to be taken off
+	Batch   int64  `json:"batch,omitempty"`   // the last batch that is known to have been applied, a second ago or earlier
 	Suspect string `json:"suspect,omitempty"` // why changes may have been hidden: the table is then compared in full in the downtime
 }
 

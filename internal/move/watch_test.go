@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/whimbrel/whimbrel/internal/procedure"
+	"github.com/whimbrel/whimbrel/internal/replay"
 )
 
 // A table is given up while its fingerprint is taken. That it was is not forgotten by whoever keeps what the fingerprint says: the
@@ -32,7 +33,7 @@ func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 	var disarmed error
 	s.source.Fault = func(op string) error {
 		if op == "before Watcher.Fingerprint" {
-			once.Do(func() { disarmed = m.giveUp(t.Context(), source, lost, 9<<20, 9<<20) })
+			once.Do(func() { disarmed = m.giveUp(t.Context(), source, lost, "it grew") })
 		}
 		return nil
 	}
@@ -76,7 +77,7 @@ func TestCaptureOfATableThatIsGivenUpComesOff(t *testing.T) {
 		}
 		return nil
 	}
-	if err := m.giveUp(ending, source, lost, 9<<20, 9<<20); !errors.Is(err, refused) {
+	if err := m.giveUp(ending, source, lost, "it grew"); !errors.Is(err, refused) {
 		t.Fatal(err)
 	}
 	if bytes, err := m.recordBytes(t.Context(), source, lost); !errors.Is(err, refused) {
@@ -95,6 +96,57 @@ func TestCaptureOfATableThatIsGivenUpComesOff(t *testing.T) {
 		if bytes, err := m.recordBytes(t.Context(), source, lost); bytes != 0 || err != nil || removed != 1 {
 			t.Errorf("%d bytes are left, and capture was taken off %d times: %v", bytes, removed, err)
 		}
+	}
+}
+
+// What is free on the source's disk is said by the operator's command. While the records are small no table is given up for it.
+func TestLittleRoomIsNoReasonWhileRecordsAreSmall(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	s.config.Records.LeastFreeMiB = 512
+	m := s.open(t)
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	_ = m.Answer(t.Context(), "accept-findings", procedure.Yes)
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	for command, want := range map[string]string{
+		"":                      "",
+		"echo 9000":             "",
+		"echo from df; echo 10": "",
+		"echo ten":              `records.free: "echo ten" ends with "ten"; it must print the MiB that are free, as a number`,
+		"echo -5":               `ends with "-5"`,
+		"echo no; exit 3":       "exit status 3: no",
+	} {
+		m.config.Records.Free = command
+		if err := m.weighDisk(t.Context()); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", command, err)
+		}
+	}
+	for _, x := range of(m.tables(), Uptime) {
+		if why, err := m.lost(t.Context(), x); why != "" || err != nil {
+			t.Errorf("%s was given up: %q, %v", x.name, why, err)
+		}
+	}
+}
+
+// Both servers set back together remember the same batches. The number that an earlier process has kept tells, and the target is not opened.
+func TestBatchesThatBothSidesHaveForgottenAreMissed(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	for _, question := range []string{"accept-findings", "confirm-downtime"} {
+		if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+			t.Fatalf("%s, %v", outcome, err)
+		}
+		_ = m.Answer(t.Context(), question, procedure.Yes)
+	}
+	followed := of(m.tables(), Uptime)[0]
+	if err := m.remark(t.Context(), followed, func(seen *mark) { seen.Batch += 5 }); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := m.Run(t.Context(), procedure.GoOn); outcome == procedure.Finished || !errors.Is(err, replay.ErrTimeTravel) {
+		t.Errorf("%s, %v", outcome, err)
 	}
 }
 

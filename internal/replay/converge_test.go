@@ -34,6 +34,7 @@ type history struct {
 	prepared       []*memory.Tx // those of them that were prepared: a crash does not end them
 	harm           float64      // the chance of a fault at an operation
 	restarts       int
+	last           *replay.Lane // nil before the first: a process keeps the number of its last batch for the next one
 }
 
 var errKilled = errors.New("our process is gone")
@@ -288,6 +289,10 @@ func (h *history) follow(ctx context.Context, p *process) error {
 
 func (h *history) lane(p *process) *replay.Lane {
 	lane := replay.NewLane(p.from, p.to, p.epoch)
+	if h.last != nil {
+		lane.Known = h.last.Batch()
+	}
+	h.last = lane
 	lane.Most = func() int {
 		h.turn.Lock()
 		defer h.turn.Unlock()

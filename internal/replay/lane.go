@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -26,9 +27,11 @@ type Lane struct {
 	Most     func() int    // entries a batch, asked for before each
 	Note     func() bool   // whether the keys applied go on the changed list, asked for before each
 	Again    chan struct{} // when not nil, held while keys are read again; lanes that share it take turns
+	Known    int64         // the last batch that an earlier process has kept: where fewer are known, both sides were set back
 
-	bound  int   // the entries a batch may have, so that its rows stay small in memory
-	number int64 // the last batch that both sides have; -1 before they were asked
+	bound  int          // the entries a batch may have, so that its rows stay small in memory
+	number int64        // the last batch that both sides have; -1 before they were asked
+	high   atomic.Int64 // the last batch that this lane has applied
 	now    *batch
 	next   *batch // read while now is applied
 }
@@ -41,6 +44,9 @@ func NewLane(from, to load.End, epoch int64) *Lane {
 		now: newBatch(from), next: newBatch(from),
 	}
 }
+
+// Batch is the last batch that is known to have been applied, by this lane or before it. Others may ask meanwhile.
+func (l *Lane) Batch() int64 { return max(l.Known, l.high.Load()) }
 
 // Done is what one step did.
 type Done struct {
@@ -177,7 +183,8 @@ func (l *Lane) adapt(size int) {
 
 // align asks both sides which batch they know last (HAZARDS C8). The source promises a batch before the target has it, and
 // forgets it after, so that the two sides know the same batch but for one that was promised and not applied, or applied and
-// not forgotten: any other numbers mean that one side was set back to an earlier time. An open end is closed first, by a batch
+// not forgotten: any other numbers mean that one side was set back to an earlier time. Where both were, to times that fit each other, both
+// know fewer batches than we do. An open end is closed first, by a batch
 // without keys or by the number alone. So no number ever stands for the rows of two attempts, and a source that is set back
 // to a time between them shows.
 func (l *Lane) align(ctx context.Context) error {
@@ -187,6 +194,9 @@ func (l *Lane) align(ctx context.Context) error {
 	applied, err := l.To.Database.Ledger.Number(ctx, l.To.Table, l.Lane)
 	if err != nil {
 		return fmt.Errorf("read the target's ledger: %w", err)
+	}
+	if known := l.Batch(); applied < known {
+		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", ErrTimeTravel, known, applied)
 	}
 	source, err := l.From.Database.Recorder.Numbers(ctx, l.From.Table, l.Lane)
 	if err != nil {
@@ -271,6 +281,7 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	}
 	failpoint.Hit("replay.apply.after")
 	l.number = delta.Number
+	l.high.Store(delta.Number)
 	if err := b.receipt.Forget(ctx, delta.Number); err != nil {
 		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
 	}

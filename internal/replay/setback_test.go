@@ -10,9 +10,9 @@ import (
 	"github.com/whimbrel/whimbrel/internal/replay"
 )
 
-// setBack makes one side of a history go back, once, to an earlier moment of its replay: both moments are drawn from the seed. No
+// setBack makes the given sides of a history go back together, once, to an earlier moment of its replay: both moments are drawn from the seed. No
 // session of ours need be open then, so that nothing but the numbers can tell.
-func setBack(h *history, s *memory.Server, seed uint64) {
+func setBack(h *history, sides []*memory.Server, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 11))
 	keep := rnd.IntN(80)
 	back := keep + 1 + rnd.IntN(30)
@@ -22,9 +22,13 @@ func setBack(h *history, s *memory.Server, seed uint64) {
 		if following && !strings.Contains(op, " Tx.") {
 			switch operation++; operation {
 			case keep:
-				s.Keep()
+				for _, s := range sides {
+					s.Keep()
+				}
 			case back:
-				s.SetBack()
+				for _, s := range sides {
+					s.SetBack()
+				}
 			}
 		}
 		return h.hook(op, of)
@@ -34,11 +38,11 @@ func setBack(h *history, s *memory.Server, seed uint64) {
 }
 
 // outcome plays a history in which a server is set back: noticed, or the damage.
-func outcome(t *testing.T, seed uint64, flaw memory.Flaw, side func(*history) *memory.Server) (noticed bool, damage string) {
+func outcome(t *testing.T, seed uint64, flaw memory.Flaw, sides func(*history) []*memory.Server) (noticed bool, damage string) {
 	t.Helper()
 	h := newHistory(seed, flaw, memory.Sound)
 	h.harm /= 4
-	setBack(h, side(h), seed)
+	setBack(h, sides(h), seed)
 	err := h.play(t.Context())
 	if err != nil && !errors.Is(err, replay.ErrTimeTravel) {
 		t.Fatalf("seed %d: %v", seed, err)
@@ -50,12 +54,14 @@ func outcome(t *testing.T, seed uint64, flaw memory.Flaw, side func(*history) *m
 	return false, h.damage(t.Context())
 }
 
-func theSource(h *history) *memory.Server { return h.source }
-func theTarget(h *history) *memory.Server { return h.target }
+func theSource(h *history) []*memory.Server { return []*memory.Server{h.source} }
+func theTarget(h *history) []*memory.Server { return []*memory.Server{h.target} }
+func both(h *history) []*memory.Server      { return []*memory.Server{h.source, h.target} }
 
-// A server that is set back during the replay, be it by one batch, is noticed, or nothing is lost (HAZARDS C8).
+// A server that is set back during the replay, be it by one batch, is noticed, or nothing is lost (HAZARDS C8). Two that are set back to one
+// moment know the same batches: what tells is that our process knows a later one.
 func TestAServerThatIsSetBackIsNoticed(t *testing.T) {
-	for name, side := range map[string]func(*history) *memory.Server{"source": theSource, "target": theTarget} {
+	for name, side := range map[string]func(*history) []*memory.Server{"source": theSource, "target": theTarget, "both": both} {
 		t.Run(name, func(t *testing.T) {
 			noticed := 0
 			for seed := range uint64(300) {

@@ -36,6 +36,9 @@ func NewTable(lane *Lane, limit chan struct{}) *Table {
 	return &Table{lane: lane, limit: limit, wake: make(chan struct{}, 1), turned: make(chan struct{})}
 }
 
+// Batch is the last batch that is known to have been applied.
+func (t *Table) Batch() int64 { return t.lane.Batch() }
+
 // Run replays until the context ends, and then returns its cause. Errors that pass are waited out; any other stops the
 // table and is returned. When the record is empty it looks again after a while, later and later up to half a second.
 func (t *Table) Run(ctx context.Context) error {

@@ -38,7 +38,9 @@ func (w *world) look() {
 		case "drain":
 			w.equal(step, move.Uptime)
 		case "open-target":
-			w.opened = true
+			if w.opened = true; w.travelled {
+				w.fail(loss, "a server was set back by more than a batch, and nobody noticed before the target was opened")
+			}
 			w.equal(step, move.Uptime, move.Downtime)
 		}
 	}

@@ -31,6 +31,7 @@ type process struct {
 	move      *move.Move
 	databases []*driver.Database
 	asks      string // the step whose question is open
+	opens     bool   // it has begun to open the target
 	asked     int    // since which decision
 	done      []string
 	ended     bool
@@ -198,6 +199,8 @@ func (l listener) Handle(_ context.Context, r slog.Record) error {
 		p.asks, p.asked = step, p.w.steps
 	case "answered":
 		p.asks = ""
+	case "started":
+		p.opens = p.opens || step == "open-target"
 	case "done":
 		p.done = append(p.done, step)
 	}

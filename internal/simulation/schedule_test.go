@@ -92,7 +92,7 @@ func (w *world) alive() *process {
 
 // decide takes one decision.
 func (w *world) decide(d *decision) {
-	if s := w.due; s != nil && !w.opened && w.quiet(s) {
+	if s := w.due; s != nil && !w.opening() && w.quiet(s) {
 		w.due = nil
 		w.setBack(s)
 	}
@@ -189,10 +189,6 @@ func (w *world) answer(p *process) {
 	step, m := p.asks, p.move
 	w.mu.Unlock()
 	w.say("process %d: %s is answered", p.number, step)
-	if step == "confirm-open" && w.travelled {
-		w.fail(loss, "a server was set back by more than a batch, and nobody noticed before confirm-open")
-		return
-	}
 	if err := m.Answer(p.ctx, step, procedure.Yes); err != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -222,7 +218,7 @@ func (w *world) strike(d *decision, p *process) {
 	may(h.kills > 0 && p != nil, 1, func(d *decision, p *process) { w.killed(d, p) })
 	may(h.zombies > 0 && p != nil, 1, func(_ *decision, p *process) { w.held(p) })
 	may(h.crashes > 0, 1, func(d *decision, _ *process) { w.crash(w.server(d)) })
-	may(h.travel > 0 && !w.opened, 2, func(d *decision, _ *process) { w.travel(d, []*memory.Server{w.source, w.source, w.target}[d.of(3)]) })
+	may(h.travel > 0 && !w.opening(), 2, func(d *decision, _ *process) { w.travel(d, []*memory.Server{w.source, w.source, w.target}[d.of(3)]) })
 	may(h.mutes > 0 && !w.opened, 1, func(d *decision, _ *process) { w.mute(d) })
 	kinds[d.of(len(kinds))](d, p)
 }

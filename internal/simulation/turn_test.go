@@ -235,7 +235,15 @@ func (w *world) setBack(s *memory.Server) {
 	if s == w.source {
 		w.app.open = nil
 	}
-	w.restored = true
+	w.restored, w.travelled = true, w.apart()
+	for _, t := range w.tables {
+		t.excused = true
+	}
+}
+
+// apart reports that the servers do not remember the same batches, which has to be noticed. Where both were set back to times that fit each
+// other only a process that has kept a number can notice; what counts then is that the rows are equal in the end.
+func (w *world) apart() bool {
 	source, target := w.source.Numbers(), w.target.Numbers()
 	for _, t := range w.tables {
 		lane := fmt.Sprintf("%d/0", t.def.Number)
@@ -243,12 +251,17 @@ func (w *world) setBack(s *memory.Server) {
 		switch [2]int64{source[lane+"/promised"], source[lane]} {
 		case [2]int64{applied, applied}, [2]int64{applied + 1, applied}, [2]int64{applied, applied - 1}:
 		default:
-			w.travelled = true
+			return true
 		}
 	}
-	for _, t := range w.tables {
-		t.excused = true
-	}
+	return false
+}
+
+// opening reports that a process has had its last look at both sides, or may have: who is set back from then on is no concern of the move.
+func (w *world) opening() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.opened || slices.ContainsFunc(w.processes, func(p *process) bool { return p.opens })
 }
 
 // mute turns the triggers of a table off for a moment in which somebody writes.

@@ -42,7 +42,7 @@ type world struct {
 	ghosts    []*process
 	copies    map[*memory.Server]*memory.Copy
 	due       *memory.Server // it is to be set back as soon as none of our sessions is open there
-	travelled bool           // a server was set back, and the two do not remember the same batch
+	travelled bool           // a server was set back, and the two do not remember the same batches
 	restored  bool           // a server was set back
 	opened    bool
 	overtaken bool // by a zombie

@@ -1,0 +1,55 @@
+package mysql
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+)
+
+// TestATableThatIsBeingAlteredIsNotMissing asks the catalog while somebody alters a table: the server leaves the table out of its answer and
+// only warns. A move would not carry the table, or would take its triggers for gone.
+func TestATableThatIsBeingAlteredIsNotMissing(t *testing.T) {
+	s := source(t)
+	s.do("CREATE TABLE busy (id INT PRIMARY KEY)", "INSERT INTO busy SELECT seq FROM seq_1_to_1000000")
+	tb := s.inspect("busy")
+	s.install(tb)
+	was, err := s.Watcher.Fingerprint(s.ctx, tb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, look := s.app(), s.app()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		other.do("ALTER TABLE busy ADD COLUMN more INT, ALGORITHM=COPY, LOCK=EXCLUSIVE")
+	})
+	altering := func() bool {
+		return look.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'copy to tmp%'") == "1"
+	}
+	for limit := time.Now().Add(30 * time.Second); !altering(); {
+		if time.Now().After(limit) {
+			t.Fatal("the table is not being altered")
+		}
+	}
+	passes := func(err error) bool { return s.Dialect.Classify(err) == driver.Transient }
+	asked := 0
+	for {
+		found, inspecting := s.Inspector.Inspect(s.ctx, nil)
+		print, looking := s.Watcher.Fingerprint(s.ctx, tb)
+		if !altering() {
+			break
+		}
+		asked++
+		if inspecting == nil && found.Table(tb.Name) == nil || inspecting != nil && !passes(inspecting) {
+			t.Fatalf("the table is not found: %v", inspecting)
+		}
+		if verdict, why := s.Watcher.Judge(was, print); looking == nil && verdict != driver.Harmless || looking != nil && !passes(looking) {
+			t.Fatalf("the look at it says %q, %v", why, looking)
+		}
+	}
+	if asked == 0 {
+		t.Error("the catalog was not asked meanwhile")
+	}
+}
