@@ -128,7 +128,7 @@ func TestTablesThatAreSwappedAndPartitions(t *testing.T) {
 // TestTheServersDefaultsAreNotOurs: triggers keep a strict sql_mode, whatever the server's or the application's is, and each
 // session reads committed rows only (HAZARDS 24, 32).
 func TestTheServersDefaultsAreNotOurs(t *testing.T) {
-	own := testserver.New(t, "mariadb", "transaction-isolation=READ-UNCOMMITTED", "sql-mode=")
+	own := testserver.New(t, "mariadb", "transaction-isolation=READ-UNCOMMITTED", "sql-mode=", "default-storage-engine=Aria")
 	u, err := url.Parse(own.Create(t, "shop"))
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,8 @@ func TestTheServersDefaultsAreNotOurs(t *testing.T) {
 		}
 	}
 	a := s.app()
-	a.do("SET sql_mode=''", "CREATE TABLE p (id INT PRIMARY KEY)", "CREATE TABLE g (id VARCHAR(300) PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)")
+	a.do("SET sql_mode=''", "CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB",
+		"CREATE TABLE g (id VARCHAR(300) PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB")
 	g := s.inspect("g")
 	s.install(g)
 	if err := s.Gate.Shut(s.ctx, []*schema.Table{g}, brief); err != nil {

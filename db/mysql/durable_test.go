@@ -7,6 +7,7 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/testserver"
+	"github.com/whimbrel/whimbrel/row"
 )
 
 // TestDurableFlushesTheLog writes log that nobody flushes, and finds it on disk after durable: at once where the user may
@@ -57,6 +58,34 @@ func TestDurableFlushesTheLog(t *testing.T) {
 		if said != (as.side != s) || as.side.d.unflushing.Load() != said {
 			t.Errorf("reload is noted: %t", said)
 		}
+	}
+}
+
+// TestAPromiseIsOnDisk: where the server's commits do not wait for the disk, a receipt's Durable does, for what was read and for the
+// promise.
+func TestAPromiseIsOnDisk(t *testing.T) {
+	server := testserver.New(t, "mariadb", "innodb_flush_log_at_trx_commit=0", "innodb_flush_log_at_timeout=2700", "skip-log-bin")
+	s := open(t, server.Create(t, "shop"), driver.Source)
+	s.do("CREATE TABLE d (id INT PRIMARY KEY)")
+	d, a := s.inspect("d"), s.app()
+	shape := s.install(d)
+	a.do("INSERT INTO d VALUES (1)")
+	r, err := s.Recorder.Take(s.ctx, driver.Want{Table: d, Shape: shape, Lanes: 1, Most: 10}, row.NewBatch(1), row.NewBatch(1))
+	if err != nil || r.Entries() != 1 {
+		t.Fatal(r, err)
+	}
+	a.do("SET GLOBAL innodb_flush_log_at_timeout=1")
+	if err := r.Durable(s.ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	there := open(t, server.URL("shop"), driver.Source)
+	n, err := there.Recorder.Numbers(s.ctx, d, 0)
+	if rows := there.app().text("SELECT COUNT(*) FROM d"); err != nil || rows != "1" || n.Promised != 1 {
+		t.Errorf("after the crash %s rows are there, and the numbers are %+v, %v", rows, n, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	sqldriver "database/sql/driver"
+	"errors"
 	"strings"
 	"testing"
 
@@ -71,5 +72,24 @@ func TestEntriesThatGoMeanwhileTakeNoRowAlong(t *testing.T) {
 	}
 	if keys.Len() != images.Len() {
 		t.Errorf("%d keys and %d rows: a row that is there passes for one that is gone", keys.Len(), images.Len())
+	}
+	s.do("UPDATE slept SET v = 'd' WHERE id = 1")
+	if earlier, _, _ = take(s); earlier.Entries() != 1 {
+		t.Fatalf("%d entries", earlier.Entries())
+	}
+	if l, err = successor.d.work.take(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	keys, images = row.NewBatch(1), row.NewBatch(shape.Width())
+	k := recorder{successor.d}.newTake(l, driver.Want{Table: tb, Shape: shape, Lanes: 1, Most: 100}, keys, images)
+	defer k.receipt.back()
+	if err := errors.Join(k.begin(s.ctx), k.entries(s.ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if err := earlier.Forget(s.ctx, 2); err != nil {
+		t.Errorf("the earlier process forgets: %v", err)
+	}
+	if err := k.rows(s.ctx); err != nil || keys.Len() != 1 || images.Len() != 1 {
+		t.Errorf("between entries and rows: %d keys and %d rows, %v", keys.Len(), images.Len(), err)
 	}
 }

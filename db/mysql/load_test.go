@@ -226,3 +226,13 @@ func TestARangeIsLoadedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsThatAreNotStoredAreSeen: a statement that the server says nothing about, and that stored fewer rows than it was sent or more,
+// is an error.
+func TestRowsThatAreNotStoredAreSeen(t *testing.T) {
+	for stored, fine := range map[int64]bool{2: false, 3: true, 4: false} {
+		if err := (&sink{}).whole(t.Context(), nil, nil, stored, 3, 0); (err == nil) != fine {
+			t.Errorf("%d rows of 3 were stored: %v", stored, err)
+		}
+	}
+}

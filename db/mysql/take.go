@@ -28,10 +28,8 @@ func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 	if err != nil {
 		return nil, err
 	}
-	k := &take{
-		d: d.database, want: want, after: after, receipt: &receipt{lease: l, d: d.database, want: want}, cells: newCells(want.Table, want.Shape),
-		keys: keys, images: images, first: keys.Len(), before: images.Size(), places: map[[16]byte]int{},
-	}
+	k := d.newTake(l, want, keys, images)
+	k.after = after
 	if k.walked = cascaded(want.Table) && want.Most > 0; k.walked {
 		err = k.sweep(ctx)
 	}
@@ -52,6 +50,13 @@ func (d recorder) Take(ctx context.Context, want driver.Want, keys, images *row.
 		return nil, fmt.Errorf("take changes of %s: %w", want.Table.Name, err)
 	}
 	return k.receipt, nil
+}
+
+func (d recorder) newTake(l *lease, want driver.Want, keys, images *row.Batch) *take {
+	return &take{
+		d: d.database, want: want, receipt: &receipt{lease: l, d: d.database, want: want}, cells: newCells(want.Table, want.Shape),
+		keys: keys, images: images, first: keys.Len(), before: images.Size(), places: map[[16]byte]int{},
+	}
 }
 
 type take struct {

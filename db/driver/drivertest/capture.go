@@ -18,6 +18,7 @@ var captureCases = []oneCase{
 	{"RollbackLeavesNothing", capturing, (*scene).rolledBack},
 	{"KeyChanges", capturing, (*scene).keyChanges},
 	{"KeysThatDifferInCase", capturing, (*scene).caseChanges},
+	{"KeysThatACollationHoldsEqual", capturing, (*scene).takeFolded},
 	{"AtMost", capturing, (*scene).takeAtMost},
 	{"MoreKeys", capturing, (*scene).takeAlso},
 	{"LargeRows", capturing, (*scene).takeLarge},

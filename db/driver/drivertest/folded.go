@@ -32,3 +32,38 @@ func (s *scene) applyFolded() {
 	r.apply([]string{"bob"})
 	r.want("the old key after it", []string{"Ada", "3"}, []string{"BOB", "4"})
 }
+
+// takeFolded takes keys that a collation holds equal, one at a time: each batch has the row of exactly the key it names, or none, be
+// the key noted or asked for beside (HAZARDS C10).
+func (s *scene) takeFolded() {
+	if !s.cfg.folds() {
+		return
+	}
+	c := s.captured(s.cfg.folded(), []string{"ada", "1"})
+	s.do(func(x Tx) error { return x.Update(c.t, key("ada"), cells("Ada", "1")...) })
+	for range 2 {
+		w := c.most()
+		w.Most = 1
+		r, keys, rows := c.take(w)
+		if len(keys) != 1 {
+			s.Fatalf("keys: %q", keys)
+		}
+		var want [][]string
+		if keys[0] == lines([]string{"Ada"})[0] {
+			want = [][]string{{"Ada", "1"}}
+		}
+		s.same("the row of "+keys[0], rows, lines(want...))
+		c.forget(r)
+	}
+	for _, also := range []string{"ada", "ADA", "Ada"} {
+		w := c.most()
+		w.Also = batch(1, []string{also})
+		r, _, rows := c.take(w)
+		var want [][]string
+		if also == "Ada" {
+			want = [][]string{{"Ada", "1"}}
+		}
+		s.same("the row of "+also+", which is asked for", rows, lines(want...))
+		c.forget(r)
+	}
+}
