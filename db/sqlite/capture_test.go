@@ -185,7 +185,7 @@ func (p *twins) rows(d *driver.Database, table *schema.Table, sh schema.Shape) [
 }
 
 // TestEveryWriteIsNoted: each way in which a row of SQLite can change arrives, with the application's recursive_triggers
-// on and off (HAZARDS 14).
+// on and off (HAZARDS 14), at a target that has its other unique keys and at one that has not: those would take away what was not noted.
 func TestEveryWriteIsNoted(t *testing.T) {
 	const table = `CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2), (3);
 		CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE ON CONFLICT REPLACE, v TEXT COLLATE NOCASE, w INT, p INT REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE,
@@ -198,8 +198,9 @@ func TestEveryWriteIsNoted(t *testing.T) {
 		"REPLACE INTO t (id, v) VALUES (7, 'b')",
 		"INSERT INTO t (id, u) VALUES (8, 'a')",
 		"INSERT OR REPLACE INTO t (id, w) VALUES (9, -4)",
-		"UPDATE OR REPLACE t SET v = 'E' WHERE id = 6",
-		"UPDATE t SET u = 'f' WHERE id = 4",
+		"UPDATE OR REPLACE t SET v = 'e' WHERE id = 1",
+		"UPDATE t SET u = 'b' WHERE id = 4",
+		"UPDATE OR REPLACE t SET w = -2 WHERE id = 1",
 		"UPDATE OR REPLACE t SET id = 2 WHERE id = 1",
 		"UPDATE OR REPLACE t SET rowid = 5 WHERE id = 3",
 		"INSERT INTO t (id, w) VALUES (1, 100) ON CONFLICT (id) DO UPDATE SET w = 100",
@@ -210,11 +211,17 @@ func TestEveryWriteIsNoted(t *testing.T) {
 		"BEGIN; INSERT INTO t (id) VALUES (60); ROLLBACK",
 		"BEGIN; UPDATE t SET id = 0 WHERE id = 1; UPDATE t SET id = 1 WHERE id = 2; UPDATE t SET id = 2 WHERE id = 0; COMMIT",
 	}
-	for _, recursive := range []string{"OFF", "ON"} {
+	for _, way := range []string{"OFF", "ON", "OFF without keys"} {
+		recursive, _, bare := strings.Cut(way, " ")
 		for _, write := range writes {
-			t.Run(recursive+" "+write, func(t *testing.T) {
+			t.Run(way+" "+write, func(t *testing.T) {
 				path := newFile(t, table)
 				p := newTwins(t, path, "t")
+				if bare {
+					target := connectApp(t, p.target.Info.Name[len("sqlite "):])
+					target.must(t, "DROP INDEX t_key_1; DROP INDEX tv; DROP INDEX tl; DROP INDEX tg")
+					target.Close()
+				}
 				app := connectApp(t, path)
 				defer app.Close()
 				app.must(t, "PRAGMA recursive_triggers = "+recursive+"; "+write)
@@ -268,6 +275,22 @@ func TestKeysAreNotedByteForByte(t *testing.T) {
 	for _, write := range []string{"UPDATE u SET a = 2 WHERE b = x''", "UPDATE u SET b = x'0031'", "DELETE FROM u"} {
 		second.must(t, write)
 		q.equal(write, 3)
+	}
+	for _, c := range []struct{ table, write, noted string }{
+		{"k TEXT COLLATE NOCASE NOT NULL PRIMARY KEY) WITHOUT ROWID; INSERT INTO x VALUES ('a')", "UPDATE x SET k = 'A'", "'A'|'a'"},
+		{"k TEXT COLLATE RTRIM NOT NULL PRIMARY KEY) WITHOUT ROWID; INSERT INTO x VALUES ('a')", "UPDATE x SET k = 'a '", "'a '|'a'"},
+		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES (1)", "UPDATE x SET k = 1.0", "1.0|1"},
+		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES ('1')", "UPDATE x SET k = x'31'", "x'31'|'1'"},
+		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES ('1')", "UPDATE x SET k = '1'", "'1'"},
+	} { // beside a target that would have the new key take the old one's place
+		path := newFile(t, "CREATE TABLE x ("+c.table)
+		newTwins(t, path, "x")
+		app := connectApp(t, path)
+		app.must(t, c.write)
+		if noted := strings.Join(app.query(t, "SELECT k1 FROM whimbrel_source_record_1 ORDER BY seq"), "|"); noted != c.noted {
+			t.Errorf("%s of %s: noted %s, want %s", c.write, c.table, noted, c.noted)
+		}
+		app.Close()
 	}
 }
 
