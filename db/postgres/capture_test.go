@@ -145,6 +145,25 @@ func TestAnHeirIsNotedThroughItsParent(t *testing.T) {
 			t.Errorf("%s: noted %q of the heir, want %q", c.sql, got, c.staff)
 		}
 	}
+	for _, c := range []struct {
+		table *schema.Table
+		shape schema.Shape
+		rows  string
+	}{{people, peopleShape, "11,y"}, {staff, staffShape, "12,x;14,d"}} { // each table's rows are its own
+		whole := text(rows(t, p.source.Reader, driver.Query{Table: c.table, Shape: c.shape, Order: driver.KeyOrder}))
+		keys, images := row.NewBatch(1), row.NewBatch(2)
+		for _, id := range []string{"11", "12", "14"} {
+			keys.AppendString(id)
+		}
+		r, err := p.source.Recorder.Take(t.Context(), driver.Want{Table: c.table, Shape: c.shape, Lanes: 1, Also: keys}, row.NewBatch(1), images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Close()
+		if whole != c.rows || text(images) != c.rows {
+			t.Errorf("%s: rows %q, of keys %q, want %q", c.table.Name, whole, text(images), c.rows)
+		}
+	}
 }
 
 func (u *user) copyIn(sql, data string) {
