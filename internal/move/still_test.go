@@ -155,3 +155,33 @@ func TestTheGateIsProvenAtEachStepThatStandsOnIt(t *testing.T) {
 		t.Errorf("the gate was proven at %q", steps)
 	}
 }
+
+// altered is a watcher to whom every table is another one than it was.
+type altered struct{ driver.Watcher }
+
+// Judge says so.
+func (altered) Judge(string, string) (driver.Verdict, string) {
+	return driver.Invalid, "its columns were changed"
+}
+
+// A table that is not the same any more is stopped when that is seen, and the move goes no further: what its record says is not of the
+// table that was copied.
+func TestATableThatWasAlteredIsFollowedNoFurther(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	source, err := m.source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source.Watcher = altered{source.Watcher}
+	followed := tableNamed(m, people)
+	m.board.change(followed.name, func(p *progress) { p.stage = Following })
+	m.look(t.Context())
+	if p, _ := m.board.of(followed.name); p.stage != Stopped || p.err == nil || !strings.Contains(p.err.Error(), "was altered during the move") {
+		t.Errorf("the table is %s: %v", p.stage, p.err)
+	}
+	if err := m.examine(t.Context(), followed); err == nil || !strings.Contains(err.Error(), "was altered during the move") {
+		t.Errorf("examined again, as the drain does: %v", err)
+	}
+}
