@@ -27,14 +27,17 @@ type Ledger interface {
 	// Clear empties a table, and takes its ledger lines, its lanes' batch numbers and its lists away, in one transaction
 	// where the product can, so that it can be loaded again. Again: does nothing.
 	Clear(ctx context.Context, t *schema.Table, epoch int64) error
-	// Number returns the number of the last batch applied in a lane of a table, 0 when none was. It answers only when no
+	// Number returns the last batch applied in a lane of a table, zero when none was. It answers only when no
 	// Apply of that lane can still commit: one whose COMMIT lost its answer is waited for, because the server may be at it
 	// still.
-	Number(ctx context.Context, t *schema.Table, lane int) (int64, error)
+	Number(ctx context.Context, t *schema.Table, lane int) (Batch, error)
 	// Drop takes the book of this run (Options.Run) away, and what the guard made for all tables together and no table
 	// needs any more; the book of another run is left alone. Again: does nothing.
 	Drop(ctx context.Context) error
 }
+
+// Batch is a batch of a lane: its number, and the epoch of the process that promised it at the source.
+type Batch struct{ Number, By int64 }
 
 // List is one of the lists of keys at the target.
 type List string
@@ -68,6 +71,7 @@ type Delta struct {
 	Lane   int
 	Epoch  int64
 	Number int64      // one more than the ledger's
+	By     int64      // the epoch of who promised it
 	Keys   *row.Batch // the keys, each once (cells of Shape.Keys())
 	Images *row.Batch // the rows of those keys that exist (cells of Shape)
 	Mended *row.Batch // keys taken from the repair list, struck from it in the same transaction; nil for none
@@ -123,16 +127,17 @@ type Recorder interface {
 	Numbers(ctx context.Context, t *schema.Table, lane int) (Numbers, error)
 }
 
-// Numbers are the last batch that was promised to the target and the last that was forgotten, each 0 when none was. The promised
-// one is the forgotten one or the next.
-type Numbers struct{ Promised, Forgotten int64 }
+// Numbers are the last batch that was promised to the target and the last that was forgotten, each 0 when none was, and the epoch of who
+// promised the former. The promised one is the forgotten one or the next.
+type Numbers struct{ Promised, Forgotten, By int64 }
 
 // Want says what to take.
 type Want struct {
 	Table *schema.Table
 	Shape schema.Shape
 	Lane  int
-	Lanes int // 1 for a table with one lane
+	Lanes int   // 1 for a table with one lane
+	Epoch int64 // whose batch it becomes, when it is promised
 	Most  int
 	Also  *row.Batch // more keys to read, from the repair list; nil for none
 
@@ -159,7 +164,8 @@ type Receipt interface {
 	Cut() bool
 	// Durable returns when everything read would survive a crash of the source (HAZARDS C7), and the source remembers as
 	// lastingly that batch number is promised to the target: one that is set back to a time before the rows were read has
-	// not made this promise, which shows (C8). The number must be one more than the last that was promised and than the
+	// not made this promise, which shows (C8). Who promised it, the want's epoch, is remembered with it: a process that has slept
+	// while the source was set back may promise a batch of the same number. The number must be one more than the last that was promised and than the
 	// last that was forgotten, else it is an error that Classify calls Conflict: ask for the Numbers. Again, for the same
 	// number: does nothing.
 	Durable(ctx context.Context, number int64) error

@@ -28,6 +28,9 @@ func (r applier) Apply(ctx context.Context, d driver.Delta) error {
 			if _, err := e.add(b.lanes, lane, strconv.FormatInt(d.Number, 10)); err != nil {
 				return err
 			}
+			if _, err := e.add(b.lanes, by(lane), strconv.FormatInt(d.By, 10)); err != nil {
+				return err
+			}
 			return r.apply(e, b, d)
 		})
 	})

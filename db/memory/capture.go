@@ -338,7 +338,7 @@ func (r *role) recordOf(t *schema.Table) (*record, *table, error) {
 
 func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
 	err = r.do(ctx, call{op: "Recorder.Numbers", about: line(t, lane)}, func() error {
-		n = driver.Numbers{Promised: number(r.state.value(promise(t, lane))), Forgotten: number(r.state.value(line(t, lane)))}
+		n = driver.Numbers{Promised: number(r.state.value(promise(t, lane))), Forgotten: number(r.state.value(line(t, lane))), By: number(r.state.value(by(promise(t, lane))))}
 		return nil
 	})
 	return n, err

@@ -24,6 +24,9 @@ func line(t *schema.Table, number int) string { return fmt.Sprintf("%d/%d", t.Nu
 
 func promise(t *schema.Table, lane int) string { return line(t, lane) + "/promised" }
 
+// by is where the epoch of who promised a batch stands, beside the batch.
+func by(batch string) string { return batch + "/by" }
+
 func number(text string) int64 {
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return n
@@ -149,7 +152,7 @@ func (r ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 	})
 }
 
-func (r ledger) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
+func (r ledger) Number(ctx context.Context, t *schema.Table, lane int) (n driver.Batch, err error) {
 	err = r.do(ctx, call{op: "Ledger.Number", about: line(t, lane)}, func() error {
 		b, err := r.opened()
 		if err != nil {
@@ -158,7 +161,7 @@ func (r ledger) Number(ctx context.Context, t *schema.Table, lane int) (n int64,
 		if err := r.awaited("Applier.Apply", line(t, lane)); err != nil && r.Flaw != NumberAtOnce {
 			return err
 		}
-		n = number(b.lanes.value(line(t, lane)))
+		n = driver.Batch{Number: number(b.lanes.value(line(t, lane))), By: number(b.lanes.value(by(line(t, lane))))}
 		return nil
 	})
 	return n, err

@@ -36,7 +36,7 @@ func (r recorder) take(e *session, want driver.Want, keys, images *row.Batch) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane), promise: promise(want.Table, want.Lane)}
+	c := &receipt{e: e, from: from, line: line(want.Table, want.Lane), epoch: want.Epoch, promise: promise(want.Table, want.Lane)}
 	first, seen := keys.Len(), map[string]bool{}
 	var of []string // the items' keys, empty for a note that the table was emptied
 	add := func(key string) error {
@@ -163,6 +163,7 @@ type receipt struct {
 	line    string // of the batch forgotten last
 	promise string // and of the one promised last
 
+	epoch    int64 // of who promises
 	promised int64 // for this receipt
 }
 
@@ -190,6 +191,9 @@ func (c *receipt) Durable(ctx context.Context, n int64) error {
 		}
 		c.promised = n
 		return c.e.role.briefly(promising, func(e *session) error { // which makes everything before it durable
+			if _, err := e.add(e.state, by(c.promise), strconv.FormatInt(c.epoch, 10)); err != nil {
+				return err
+			}
 			_, err := e.add(e.state, c.promise, strconv.FormatInt(n, 10))
 			return err
 		})

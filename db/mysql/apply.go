@@ -225,8 +225,8 @@ func (a *apply) number(ctx context.Context) (ready bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	moved, err := a.s.exec(ctx, "UPDATE "+a.d.own("lane")+" SET number = ?, session = ?"+where+" AND number = ?",
-		a.delta.Number, a.s.id, n, int64(a.delta.Lane), a.delta.Number-1)
+	moved, err := a.s.exec(ctx, "UPDATE "+a.d.own("lane")+" SET number = ?, promiser = ?, session = ?"+where+" AND number = ?",
+		a.delta.Number, a.delta.By, a.s.id, n, int64(a.delta.Lane), a.delta.Number-1)
 	if err != nil || len(stamp) == 1 && moved == 1 {
 		if err == nil {
 			a.stamp = stamp[0][0]

@@ -154,7 +154,7 @@ func TestAnOlderEpochAppliesNothing(t *testing.T) {
 	delta.Number, delta.Images = 1, row.NewBatch(3)
 	p.dst.class(p.dst.Applier.Apply(t.Context(), delta), driver.Exists)
 	same(t, "rows", p.dst.read(driver.Query{Table: p.to, Shape: p.write}), []string{"0|2001-01-01 00:00:00|~"})
-	if n, err := p.dst.Ledger.Number(t.Context(), p.to, 0); err != nil || n != 1 {
+	if n, err := p.dst.Ledger.Number(t.Context(), p.to, 0); err != nil || n.Number != 1 {
 		t.Fatal(n, err)
 	}
 }

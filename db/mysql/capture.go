@@ -163,7 +163,7 @@ func (d *database) book(ctx context.Context, s *session) error {
 		return err
 	}
 	for _, sql := range []string{
-		"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
+		"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, promiser BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (table_no, lane)) ENGINE=InnoDB",
 		"CREATE TABLE IF NOT EXISTS " + d.own("mark") + " (slot INT NOT NULL PRIMARY KEY, number BIGINT NOT NULL) ENGINE=InnoDB",
 		"INSERT IGNORE INTO " + d.own("mark") + " VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0),(10,0),(11,0),(12,0),(13,0),(14,0),(15,0)",
 	} {

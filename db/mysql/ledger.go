@@ -31,7 +31,7 @@ func (d ledger) Prepare(ctx context.Context, run string) error {
 		for _, sql := range []string{
 			"CREATE TABLE IF NOT EXISTS " + d.own("epoch") + " (one TINYINT NOT NULL PRIMARY KEY, run VARCHAR(40) NOT NULL, epoch BIGINT NOT NULL)" + engine,
 			"CREATE TABLE IF NOT EXISTS " + d.own("range") + " (table_no INT NOT NULL, number INT NOT NULL, row_count BIGINT NOT NULL, PRIMARY KEY (table_no, number))" + engine,
-			"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, session BIGINT NOT NULL, PRIMARY KEY (table_no, lane))" + engine,
+			"CREATE TABLE IF NOT EXISTS " + d.own("lane") + " (table_no INT NOT NULL, lane INT NOT NULL, number BIGINT NOT NULL, promiser BIGINT NOT NULL, session BIGINT NOT NULL, PRIMARY KEY (table_no, lane))" + engine,
 			"CREATE TABLE IF NOT EXISTS " + d.own("list") + " (list VARCHAR(10) NOT NULL, table_no INT NOT NULL, digest BINARY(16) NOT NULL, key_run LONGBLOB NOT NULL, stamp BIGINT NOT NULL, PRIMARY KEY (list, table_no, digest))" + engine,
 		} {
 			if err := s.run(ctx, sql); err != nil {
@@ -213,17 +213,20 @@ func (d ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 
 // Number returns the last batch applied in a lane. It locks the lane's row, which an Apply has locked until the server is
 // done with its COMMIT. Where there is no row no Apply can be under way: the row is made in a transaction of its own.
-func (d ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	var n int64
+func (d ledger) Number(ctx context.Context, t *schema.Table, lane int) (driver.Batch, error) {
+	var n driver.Batch
 	err := d.control.with(ctx, func(s *session) error {
-		all, err := s.rows(ctx, "SELECT number FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ? FOR UPDATE", int64(t.Number), int64(lane))
+		all, err := s.rows(ctx, "SELECT number, promiser FROM "+d.own("lane")+" WHERE table_no = ? AND lane = ? FOR UPDATE", int64(t.Number), int64(lane))
 		if err == nil && len(all) == 1 {
-			n, err = strconv.ParseInt(all[0][0], 10, 64)
+			var failed error
+			n.Number, err = strconv.ParseInt(all[0][0], 10, 64)
+			n.By, failed = strconv.ParseInt(all[0][1], 10, 64)
+			err = errors.Join(err, failed)
 		}
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read the last batch of %s, lane %d: %w", t.Name, lane, err)
+		return driver.Batch{}, fmt.Errorf("read the last batch of %s, lane %d: %w", t.Name, lane, err)
 	}
 	return n, nil
 }
@@ -260,5 +263,5 @@ func (s *session) runOf(ctx context.Context, table string) (string, error) {
 }
 
 func (d *database) ensureLane(ctx context.Context, s *session, t *schema.Table, lane int) error {
-	return s.run(ctx, "INSERT IGNORE INTO "+d.own("lane")+" VALUES (?, ?, 0, 0)", int64(t.Number), int64(lane))
+	return s.run(ctx, "INSERT IGNORE INTO "+d.own("lane")+" VALUES (?, ?, 0, 0, 0)", int64(t.Number), int64(lane))
 }

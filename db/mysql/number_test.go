@@ -25,7 +25,7 @@ func TestNumberWaitsForACommitInFlight(t *testing.T) {
 		t.Errorf("the number is %d while batch 1 may be committed", got)
 	}
 	a.do("COMMIT")
-	if got, err := p.dst.Ledger.Number(t.Context(), p.to, 0); err != nil || got != 1 {
+	if got, err := p.dst.Ledger.Number(t.Context(), p.to, 0); err != nil || got.Number != 1 {
 		t.Error(got, err)
 	}
 }

@@ -53,15 +53,18 @@ func promises(lane int) int64 { return int64(-1 - lane) }
 // Numbers returns what the book has of a lane.
 func (d recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (n driver.Numbers, err error) {
 	err = d.control.with(ctx, func(s *session) error {
-		got, err := s.row(ctx, "SELECT COALESCE(MAX(IF(lane = ?, number, 0)), 0), COALESCE(MAX(IF(lane = ?, number, 0)), 0) FROM "+d.own("lane")+
-			" WHERE table_no = ?", promises(lane), int64(lane), int64(t.Number))
+		got, err := s.row(ctx, "SELECT COALESCE(MAX(IF(lane = ?, number, 0)), 0), COALESCE(MAX(IF(lane = ?, number, 0)), 0),"+
+			" COALESCE(MAX(IF(lane = ?, promiser, 0)), 0) FROM "+d.own("lane")+
+			" WHERE table_no = ?", promises(lane), int64(lane), promises(lane), int64(t.Number))
 		if err != nil {
 			return err
 		}
-		var failed error
-		n.Promised, err = strconv.ParseInt(got[0], 10, 64)
-		n.Forgotten, failed = strconv.ParseInt(got[1], 10, 64)
-		return errors.Join(err, failed)
+		for i, into := range []*int64{&n.Promised, &n.Forgotten, &n.By} {
+			if *into, err = strconv.ParseInt(got[i], 10, 64); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return n, fmt.Errorf("read the numbers of lane %d of %s: %w", lane, t.Name, err)
@@ -116,8 +119,8 @@ func (r *receipt) promise(ctx context.Context, number int64) error {
 			return err
 		}
 	}
-	moved, err := r.exec(ctx, "UPDATE "+book+" p JOIN "+book+" f ON f.table_no = p.table_no AND f.lane = ? AND f.number = ? SET p.number = ?"+
-		" WHERE p.table_no = ? AND p.lane = ? AND p.number = ?", lane, number-1, number, t, promises(r.want.Lane), number-1)
+	moved, err := r.exec(ctx, "UPDATE "+book+" p JOIN "+book+" f ON f.table_no = p.table_no AND f.lane = ? AND f.number = ? SET p.number = ?, p.promiser = ?"+
+		" WHERE p.table_no = ? AND p.lane = ? AND p.number = ?", lane, number-1, number, r.want.Epoch, t, promises(r.want.Lane), number-1)
 	if err == nil && moved != 1 {
 		err = errUnpromised
 	}

@@ -89,9 +89,9 @@ func without(d driver.Delta, keys *keySet) (*row.Batch, error) {
 func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error {
 	t := d.Table.Number
 	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d)%[3]s; %[7]sUPDATE whimbrel_target.lane AS l
-		SET number = %[4]d, epoch = e.epoch, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
+		SET number = %[4]d, promiser = %[8]d, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
 		WHERE l.table_no = %[2]d AND l.lane = %[5]d AND l.number = %[4]d - 1 AND e.epoch = %[6]d`,
-		lockClass, t, st.settings, d.Number, d.Lane, d.Epoch, st.empty())
+		lockClass, t, st.settings, d.Number, d.Lane, d.Epoch, st.empty(), d.By)
 	rows, err := s.fence(ctx, d.Epoch, lane)
 	if err != nil || rows == 1 {
 		return err
@@ -110,8 +110,8 @@ func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error 
 	case d.Number != last+1 || len(r.Rows) > 0:
 		return fmt.Errorf("the lane's last batch is %d", last)
 	}
-	first := fmt.Sprintf("INSERT INTO whimbrel_target.lane (table_no, lane, number, epoch, session) VALUES (%d, %d, %d, %d, pg_backend_pid())",
-		t, d.Lane, d.Number, d.Epoch)
+	first := fmt.Sprintf("INSERT INTO whimbrel_target.lane (table_no, lane, number, promiser, session) VALUES (%d, %d, %d, %d, pg_backend_pid())",
+		t, d.Lane, d.Number, d.By)
 	return s.exec(ctx, first)
 }
 

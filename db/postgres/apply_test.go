@@ -54,17 +54,17 @@ func (r *replayer) step(t testing.TB, most int) bool {
 	if receipt.Entries() == 0 && mended.Len() == 0 {
 		return false
 	}
-	number, err := r.p.target.Ledger.Number(ctx, r.to, 0)
+	last, err := r.p.target.Ledger.Number(ctx, r.to, 0)
 	if err == nil {
-		err = receipt.Durable(ctx, number+1)
+		err = receipt.Durable(ctx, last.Number+1)
 	}
 	if err == nil {
 		err = r.p.target.Applier.Apply(ctx, driver.Delta{
-			Table: r.to, Shape: r.there, Epoch: r.p.epoch, Number: number + 1, Keys: keys, Images: images, Mended: mended, Stamp: stamp, Note: true,
+			Table: r.to, Shape: r.there, Epoch: r.p.epoch, Number: last.Number + 1, Keys: keys, Images: images, Mended: mended, Stamp: stamp, Note: true,
 		})
 	}
 	if err == nil {
-		err = receipt.Forget(ctx, number+1)
+		err = receipt.Forget(ctx, last.Number+1)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -200,14 +200,14 @@ func TestValuesThatOneIndexHoldsEqual(t *testing.T) {
 	for _, cell := range []string{"2", "-7", "2"} {
 		images.AppendString(cell)
 	}
-	number, err := p.target.Ledger.Number(t.Context(), r.to, 0)
+	last, err := p.target.Ledger.Number(t.Context(), r.to, 0)
 	if err == nil {
-		err = p.target.Applier.Apply(t.Context(), driver.Delta{Table: r.to, Shape: r.there, Epoch: p.epoch, Number: number + 1, Keys: keys, Images: images})
+		err = p.target.Applier.Apply(t.Context(), driver.Delta{Table: r.to, Shape: r.there, Epoch: p.epoch, Number: last.Number + 1, Keys: keys, Images: images})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.known(t, number+1)
+	r.known(t, last.Number+1)
 	if got := p.there.ask("SELECT id, u FROM a ORDER BY id"); got != "2,-7;4,-6" {
 		t.Errorf("the row that held 7 and was to hold no -7 beside it: %s", got)
 	}
@@ -294,17 +294,17 @@ func (r *replayer) stepLane(ctx context.Context, lane, lanes int) (bool, error) 
 	if receipt.Entries() == 0 {
 		return false, nil
 	}
-	number, err := r.p.target.Ledger.Number(ctx, r.to, lane)
+	last, err := r.p.target.Ledger.Number(ctx, r.to, lane)
 	if err == nil {
-		err = receipt.Durable(ctx, number+1)
+		err = receipt.Durable(ctx, last.Number+1)
 	}
 	if err == nil {
 		err = r.p.target.Applier.Apply(ctx, driver.Delta{
-			Table: r.to, Shape: r.there, Lane: lane, Epoch: r.p.epoch, Number: number + 1, Keys: keys, Images: images,
+			Table: r.to, Shape: r.there, Lane: lane, Epoch: r.p.epoch, Number: last.Number + 1, Keys: keys, Images: images,
 		})
 	}
 	if err == nil {
-		err = receipt.Forget(ctx, number+1)
+		err = receipt.Forget(ctx, last.Number+1)
 	}
 	return true, err
 }

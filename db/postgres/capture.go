@@ -48,7 +48,7 @@ func (c capturer) Install(ctx context.Context, t *schema.Table, s schema.Shape, 
 }
 
 const sourceBook = `CREATE TABLE IF NOT EXISTS whimbrel_source.lane (
-		table_no integer NOT NULL, lane integer NOT NULL, number bigint NOT NULL, PRIMARY KEY (table_no, lane))`
+		table_no integer NOT NULL, lane integer NOT NULL, number bigint NOT NULL, promiser bigint NOT NULL DEFAULT 0, PRIMARY KEY (table_no, lane))`
 
 const ownerTable = `CREATE TABLE IF NOT EXISTS whimbrel_source.owner (sole boolean PRIMARY KEY DEFAULT true CHECK (sole), run text NOT NULL)`
 

@@ -210,26 +210,26 @@ func (s *session) truncatable(ctx context.Context, name string) (bool, error) {
 
 // Number returns the last batch of a lane. It takes the table's advisory lock alone for a moment, which every Apply holds
 // shared until the server is done with its COMMIT.
-func (g ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
+func (g ledger) Number(ctx context.Context, t *schema.Table, lane int) (driver.Batch, error) {
 	l, err := g.db.keeper(ctx)
 	if err != nil {
-		return 0, err
+		return driver.Batch{}, err
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	sql := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%[1]d, %[2]d); SELECT number FROM whimbrel_target.lane WHERE table_no = %[2]d AND lane = %[3]d",
+	sql := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%[1]d, %[2]d); SELECT number, promiser FROM whimbrel_target.lane WHERE table_no = %[2]d AND lane = %[3]d",
 		lockClass, t.Number, lane)
 	r, err := l.execAll(ctx, sql)
 	if err == nil {
 		err = l.exec(ctx, "ROLLBACK")
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
+		return driver.Batch{}, fmt.Errorf("read the number of lane %d of %s: %w", lane, t.Name, err)
 	}
 	if last := r[len(r)-1].Rows; len(last) > 0 {
-		return number(last[0][0]), nil
+		return driver.Batch{Number: number(last[0][0]), By: number(last[0][1])}, nil
 	}
-	return 0, nil
+	return driver.Batch{}, nil
 }
 
 // Drop takes this run's book away, and the guard's function unless a table is guarded still.

@@ -25,7 +25,7 @@ func TestNumberWaitsForACommitInFlight(t *testing.T) {
 		}
 		cancel()
 		p.there.do("COMMIT")
-		if got, err := p.target.Ledger.Number(t.Context(), to, 0); err != nil || got != int64(n+1) {
+		if got, err := p.target.Ledger.Number(t.Context(), to, 0); err != nil || got.Number != int64(n+1) {
 			t.Errorf("batch %d, %v, want %d", got, err, n+1)
 		}
 	}
@@ -63,7 +63,7 @@ func TestAnApplyHoldsItsNumberUntilItHasCommitted(t *testing.T) {
 		}
 		cancel()
 		p.there.do("SELECT pg_advisory_unlock(1, 1)")
-		if got, err := p.target.Ledger.Number(t.Context(), to, 0); err != nil || got != n+1 {
+		if got, err := p.target.Ledger.Number(t.Context(), to, 0); err != nil || got.Number != n+1 {
 			t.Errorf("batch %d, %v, want %d", got, err, n+1)
 		}
 		applying.Wait()

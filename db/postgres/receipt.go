@@ -198,11 +198,11 @@ func (r *receipt) Durable(ctx context.Context, number int64) error {
 	if r.promised == number {
 		return nil
 	}
-	const promise = `INSERT INTO whimbrel_source.lane (table_no, lane, number) SELECT $1::integer, $2::integer, $4::bigint
+	const promise = `INSERT INTO whimbrel_source.lane (table_no, lane, number, promiser) SELECT $1::integer, $2::integer, $4::bigint, $5::bigint
 		WHERE $4::bigint - 1 = coalesce((SELECT number FROM whimbrel_source.lane WHERE table_no = $1::integer AND lane = $3::integer), 0)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = EXCLUDED.number WHERE lane.number = EXCLUDED.number - 1`
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = EXCLUDED.number, promiser = EXCLUDED.promiser WHERE lane.number = EXCLUDED.number - 1`
 	lane := r.want.Lane
-	got, err := r.lease.query(ctx, promise, itoa(r.want.Table.Number), itoa(promises(lane)), itoa(lane), i64(number))
+	got, err := r.lease.query(ctx, promise, itoa(r.want.Table.Number), itoa(promises(lane)), itoa(lane), i64(number), i64(r.want.Epoch))
 	if err == nil && got.CommandTag.RowsAffected() != 1 {
 		err = &failure{class: driver.Conflict, err: errors.New("the batch before it was not promised or is not forgotten")}
 	}

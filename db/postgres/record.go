@@ -86,13 +86,14 @@ func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (drive
 		return driver.Numbers{}, err
 	}
 	defer l.release()
-	const query = `SELECT coalesce(max(number) FILTER (WHERE lane = $2), 0), coalesce(max(number) FILTER (WHERE lane = $3), 0)
+	const query = `SELECT coalesce(max(number) FILTER (WHERE lane = $2), 0), coalesce(max(number) FILTER (WHERE lane = $3), 0),
+			coalesce(max(promiser) FILTER (WHERE lane = $2), 0)
 		FROM whimbrel_source.lane WHERE table_no = $1`
 	got, err := l.query(ctx, query, itoa(t.Number), itoa(promises(lane)), itoa(lane))
 	if err != nil {
 		return driver.Numbers{}, fmt.Errorf("read the numbers of lane %d of %s: %w", lane, t.Name, err)
 	}
-	return driver.Numbers{Promised: number(got.Rows[0][0]), Forgotten: number(got.Rows[0][1])}, nil
+	return driver.Numbers{Promised: number(got.Rows[0][0]), Forgotten: number(got.Rows[0][1]), By: number(got.Rows[0][2])}, nil
 }
 
 // takeBytes is about how many bytes of rows one Take reads, takeKeys the most keys that one statement asks for.

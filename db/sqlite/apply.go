@@ -37,7 +37,8 @@ func (a applier) Apply(ctx context.Context, d driver.Delta) error {
 
 // advance moves the lane to the delta's number.
 func (s *session) advance(d driver.Delta, label string) error {
-	now, err := s.laneNumber(d.Table, d.Lane)
+	last, err := s.lastBatch(d.Table, d.Lane)
+	now := last.Number
 	switch {
 	case err != nil:
 		return err
@@ -46,9 +47,9 @@ func (s *session) advance(d driver.Delta, label string) error {
 	case now != d.Number-1:
 		return fmt.Errorf("lane %d stands at batch %d", d.Lane, now)
 	}
-	_, err = s.exec(`INSERT INTO whimbrel_target_lane (table_no, lane, number, session) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number, session = excluded.session`,
-		number(int64(d.Table.Number)), number(int64(d.Lane)), number(d.Number), text(label))
+	_, err = s.exec(`INSERT INTO whimbrel_target_lane (table_no, lane, number, promiser, session) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number, promiser = excluded.promiser, session = excluded.session`,
+		number(int64(d.Table.Number)), number(int64(d.Lane)), number(d.Number), number(d.By), text(label))
 	return err
 }
 

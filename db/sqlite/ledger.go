@@ -9,6 +9,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/schema"
 )
 
@@ -179,21 +180,21 @@ func (l ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 }
 
 // Number returns the number of the last batch applied in a lane.
-func (l ledger) Number(ctx context.Context, t *schema.Table, lane int) (int64, error) {
-	var n int64
+func (l ledger) Number(ctx context.Context, t *schema.Table, lane int) (driver.Batch, error) {
+	var n driver.Batch
 	err := l.d.read(ctx, l.d.control, func(s *session) (err error) {
-		n, err = s.laneNumber(t, lane)
+		n, err = s.lastBatch(t, lane)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read lane %d of %s: %w", lane, t.Name, err)
+		return driver.Batch{}, fmt.Errorf("read lane %d of %s: %w", lane, t.Name, err)
 	}
 	return n, nil
 }
 
-func (s *session) laneNumber(t *schema.Table, lane int) (n int64, err error) {
-	err = s.one("SELECT number FROM whimbrel_target_lane WHERE table_no = ?1 AND lane = ?2",
-		func(st *sqlite3.Stmt) { n = st.ColumnInt64(0) }, number(int64(t.Number)), number(int64(lane)))
+func (s *session) lastBatch(t *schema.Table, lane int) (n driver.Batch, err error) {
+	err = s.one("SELECT number, promiser FROM whimbrel_target_lane WHERE table_no = ?1 AND lane = ?2",
+		func(st *sqlite3.Stmt) { n = driver.Batch{Number: st.ColumnInt64(0), By: st.ColumnInt64(1)} }, number(int64(t.Number)), number(int64(lane)))
 	return n, err
 }
 

@@ -73,9 +73,9 @@ func (r recorder) Numbers(ctx context.Context, t *schema.Table, lane int) (drive
 }
 
 func (s *session) numbers(t *schema.Table, lane int) (n driver.Numbers, err error) {
-	err = s.one("SELECT coalesce(max(number) FILTER (WHERE lane = ?2), 0), coalesce(max(number) FILTER (WHERE lane = ?3), 0)"+
-		" FROM whimbrel_source_lane WHERE table_no = ?1", func(st *sqlite3.Stmt) {
-		n = driver.Numbers{Promised: st.ColumnInt64(0), Forgotten: st.ColumnInt64(1)}
+	err = s.one("SELECT coalesce(max(number) FILTER (WHERE lane = ?2), 0), coalesce(max(number) FILTER (WHERE lane = ?3), 0),"+
+		" coalesce(max(promiser) FILTER (WHERE lane = ?2), 0) FROM whimbrel_source_lane WHERE table_no = ?1", func(st *sqlite3.Stmt) {
+		n = driver.Numbers{Promised: st.ColumnInt64(0), Forgotten: st.ColumnInt64(1), By: st.ColumnInt64(2)}
 	}, number(int64(t.Number)), number(promises(lane)), number(int64(lane)))
 	return n, err
 }
@@ -87,7 +87,7 @@ func (r recorder) Take(ctx context.Context, w driver.Want, keys, images *row.Bat
 	if err != nil {
 		return nil, fmt.Errorf("take from %s: %w", w.Table.Name, err)
 	}
-	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane}
+	rec := &receipt{d: r.d, s: s, table: w.Table, lane: w.Lane, epoch: w.Epoch}
 	err = r.d.snapshot(ctx, s, func(*session) error {
 		t := taking{s: s, want: w, most: images.Size() + takeBytes, columns: columnsOf(w.Shape), keys: keys, images: images, seen: keySet{keys: keys}, receipt: rec}
 		err := t.all()
@@ -278,6 +278,7 @@ type receipt struct {
 	entries []int64
 	cut     bool // it ended early
 
+	epoch    int64 // of who promises them
 	promised int64 // the batch that they were promised as
 }
 
@@ -338,14 +339,14 @@ func (r *receipt) promise(n int64) error {
 	if err != nil {
 		return err
 	}
-	return r.number(promises(r.lane), n)
+	return r.number(promises(r.lane), n, r.epoch)
 }
 
-// number writes a number of the book. It never goes back: whoever has slept meanwhile comes too late.
-func (r *receipt) number(lane, n int64) error {
-	written, err := r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number) VALUES (?1, ?2, ?3)
-		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number WHERE number <= excluded.number`,
-		number(int64(r.table.Number)), number(lane), number(n))
+// number writes a number of the book, and who promised it where that is what it says. It never goes back: whoever has slept meanwhile comes too late.
+func (r *receipt) number(lane, n, promiser int64) error {
+	written, err := r.s.exec(`INSERT INTO whimbrel_source_lane (table_no, lane, number, promiser) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (table_no, lane) DO UPDATE SET number = excluded.number, promiser = excluded.promiser WHERE number <= excluded.number`,
+		number(int64(r.table.Number)), number(lane), number(n), number(promiser))
 	if err == nil && written != 1 {
 		err = errForgotten
 	}
@@ -371,7 +372,7 @@ func (r *receipt) strike(n int64) error {
 		}
 		rest = rest[n:]
 	}
-	return r.number(int64(r.lane), n)
+	return r.number(int64(r.lane), n, 0)
 }
 
 // Close gives the session back.

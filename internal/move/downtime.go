@@ -203,13 +203,13 @@ func (m *Move) drained(ctx context.Context, source, target *driver.Database, t *
 		return err
 	}
 	switch {
-	case applied < kept.Batch:
-		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", replay.ErrTimeTravel, kept.Batch, applied)
+	case applied.Number < kept.Batch:
+		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", replay.ErrTimeTravel, kept.Batch, applied.Number)
 	case backlog.Entries > 0 || repairs > 0:
 		return fmt.Errorf("%d changes and %d repairs came after the drain; repeat drain", backlog.Entries, repairs)
-	case last.Promised != applied || last.Forgotten != applied:
+	case last != driver.Numbers{Promised: applied.Number, Forgotten: applied.Number, By: applied.By}:
 		return fmt.Errorf("the source has promised batch %d and forgotten batch %d, and the target has applied batch %d",
-			last.Promised, last.Forgotten, applied)
+			last.Promised, last.Forgotten, applied.Number)
 	}
 	return nil
 }

@@ -195,44 +195,46 @@ func (l *Lane) align(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the target's ledger: %w", err)
 	}
-	if known := l.Batch(); applied < known {
-		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", ErrTimeTravel, known, applied)
+	if known := l.Batch(); applied.Number < known {
+		return fmt.Errorf("%w (batch %d had been applied, and the target knows %d)", ErrTimeTravel, known, applied.Number)
 	}
 	source, err := l.From.Database.Recorder.Numbers(ctx, l.From.Table, l.Lane)
 	if err != nil {
 		return fmt.Errorf("read the source's batch numbers: %w", err)
 	}
+	last, by := applied.Number, applied.By
 	switch source {
-	case driver.Numbers{Promised: applied, Forgotten: applied}:
-		l.number = applied
+	case driver.Numbers{Promised: last, Forgotten: last, By: by}:
+		l.number = last
 		return nil
-	case driver.Numbers{Promised: applied + 1, Forgotten: applied}:
-		l.number = applied
-		if err := l.spend(ctx); err != nil {
+	case driver.Numbers{Promised: last + 1, Forgotten: last, By: source.By}:
+		l.number = last
+		if err := l.spend(ctx, source.By); err != nil {
 			l.number = -1
 			return err
 		}
-		applied++
-	case driver.Numbers{Promised: applied, Forgotten: applied - 1}:
+		last++
+	case driver.Numbers{Promised: last, Forgotten: last - 1, By: by}:
 	default:
-		return fmt.Errorf("%w (the source has promised batch %d and forgotten %d, the target has applied %d)",
-			ErrTimeTravel, source.Promised, source.Forgotten, applied)
+		return fmt.Errorf("%w (the source has promised batch %d in epoch %d and forgotten %d, the target has applied %d of epoch %d)",
+			ErrTimeTravel, source.Promised, source.By, source.Forgotten, last, by)
 	}
-	if err := l.acknowledge(ctx, applied); err != nil {
+	if err := l.acknowledge(ctx, last); err != nil {
 		l.number = -1
-		return fmt.Errorf("write batch number %d: %w", applied, err)
+		return fmt.Errorf("write batch number %d: %w", last, err)
 	}
-	l.number = applied
+	l.number = last
 	return nil
 }
 
-// spend applies the batch that was promised as one without keys.
-func (l *Lane) spend(ctx context.Context) error {
+// spend applies the batch that was promised, by whoever did, as one without keys.
+func (l *Lane) spend(ctx context.Context, by int64) error {
 	l.now.reset(0)
 	delta, err := l.delta(l.now)
 	if err != nil {
 		return err
 	}
+	delta.By = by
 	return l.apply(ctx, delta)
 }
 
@@ -249,7 +251,7 @@ func (l *Lane) acknowledge(ctx context.Context, number int64) error {
 // take fills a batch from the record and with the rows of these further keys.
 func (l *Lane) take(ctx context.Context, b *batch, also *row.Batch, beyond driver.Receipt) (err error) {
 	b.receipt, err = l.From.Database.Recorder.Take(ctx, driver.Want{
-		Table: l.From.Table, Shape: l.From.Shape, Lane: l.Lane, Lanes: l.Lanes, Most: b.most, Also: also, Beyond: beyond,
+		Table: l.From.Table, Shape: l.From.Shape, Lane: l.Lane, Lanes: l.Lanes, Epoch: l.Epoch, Most: b.most, Also: also, Beyond: beyond,
 	}, b.keys, b.images)
 	if err != nil {
 		b.receipt = nil
@@ -304,7 +306,7 @@ func (l *Lane) apply(ctx context.Context, delta driver.Delta) error {
 func (l *Lane) delta(b *batch) (driver.Delta, error) {
 	mended, err := among(b.mended, b.keys)
 	return driver.Delta{
-		Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1,
+		Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1, By: l.Epoch,
 		Keys: b.keys, Images: b.images, Mended: mended, Stamp: b.stamp, Note: l.Note(),
 	}, err
 }

@@ -101,12 +101,12 @@ func (m mending) apply(ctx context.Context, keys, images *row.Batch, stamp int64
 	if keys.Len() == 0 {
 		return nil
 	}
-	number, err := m.to.Database.Ledger.Number(ctx, m.to.Table, 0)
+	last, err := m.to.Database.Ledger.Number(ctx, m.to.Table, 0)
 	if err != nil {
 		return fmt.Errorf("read the target's ledger: %w", err)
 	}
 	d := driver.Delta{
-		Table: m.to.Table, Shape: m.to.Shape, Epoch: m.epoch, Number: number + 1, Keys: keys, Images: images, Stamp: stamp,
+		Table: m.to.Table, Shape: m.to.Shape, Epoch: m.epoch, Number: last.Number + 1, Keys: keys, Images: images, Stamp: stamp,
 	}
 	if stamp > 0 {
 		d.Mended = keys

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/replay"
+	"github.com/whimbrel/whimbrel/row"
 )
 
 // setBack makes the given sides of a history go back together, once, to an earlier moment of its replay: both moments are drawn from the seed. No
@@ -77,6 +79,50 @@ func TestAServerThatIsSetBackIsNoticed(t *testing.T) {
 				t.Errorf("only %d of 300 were noticed: they prove nothing", noticed)
 			}
 		})
+	}
+}
+
+// A process that was held up wakes when the source has been set back, and promises the batch that it had read for: the numbers of both sides
+// fit again. Its epoch tells that the target has another batch of that number.
+func TestWhoPromisedABatchTells(t *testing.T) {
+	h := newHistory(1, memory.Sound, memory.Sound)
+	h.still(func() { must(h.source.Create(h.table)) })
+	sleeper, err := h.process()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.source.Fault, h.target.Fault = nil, nil
+	must(h.install(t.Context(), sleeper))
+	must(h.create(t.Context(), sleeper))
+	must(execute(t.Context(), sleeper.to.Database, sleeper.to.Database.Dialect.CreateKeys(h.table)))
+	h.source.Keep()
+	write := func(id string) {
+		x := h.source.Begin()
+		must(x.Insert(h.table.Name, []byte(id), nil, []byte("note")))
+		must(x.Commit())
+	}
+	step := func(p *process) error {
+		_, err := replay.NewLane(p.from, p.to, p.epoch).Step(t.Context())
+		return err
+	}
+	write("1")
+	successor, err := h.process()
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(step(successor)) // batch 1 of what the source forgets now
+	h.source.SetBack()
+	h.source.Flush()
+	write("2")
+	keys, images := row.NewBatch(1), row.NewBatch(h.shape.Width())
+	receipt, err := sleeper.from.Database.Recorder.Take(t.Context(), driver.Want{
+		Table: h.moved, Shape: h.shape, Lanes: 1, Epoch: sleeper.epoch, Most: 10,
+	}, keys, images)
+	must(err)
+	must(receipt.Durable(t.Context(), 1))
+	must(receipt.Close())
+	if err := step(successor); !errors.Is(err, replay.ErrTimeTravel) {
+		t.Errorf("nobody noticed: %v", err)
 	}
 }
 

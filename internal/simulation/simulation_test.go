@@ -49,7 +49,9 @@ func TestSchedules(t *testing.T) {
 					seed := *first + n - 1
 					r := run(t, drawn(seed), full, dir)
 					mu.Lock()
-					all.add(r.counts)
+					if all.add(r.counts); all.schedules%10_000 == 0 {
+						t.Logf("so far %s in %.0f s, %d failed", all, time.Since(began).Seconds(), failures)
+					}
 					if *tell {
 						t.Logf("seed %d\n%s", seed, r.trace)
 					}

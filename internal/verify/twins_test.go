@@ -113,12 +113,12 @@ func (e *end) load(t *testing.T, rows ...[][]byte) {
 
 // apply makes the rows of these keys those given.
 func (e *end) apply(ctx context.Context, keys [][][]byte, rows ...[][]byte) error {
-	number, err := e.writes.Ledger.Number(ctx, e.table, 0)
+	last, err := e.writes.Ledger.Number(ctx, e.table, 0)
 	if err != nil {
 		return err
 	}
 	return e.writes.Applier.Apply(ctx, driver.Delta{
-		Table: e.table, Shape: e.shape, Epoch: e.epoch, Number: number + 1, Keys: batchOf(1, keys...), Images: batchOf(e.shape.Width(), rows...),
+		Table: e.table, Shape: e.shape, Epoch: e.epoch, Number: last.Number + 1, Keys: batchOf(1, keys...), Images: batchOf(e.shape.Width(), rows...),
 	})
 }
 

@@ -98,7 +98,9 @@ func (s *scene) promises() {
 	s.insert(c.t, item(1, ""))
 	promise := func(number int64, want driver.Class) {
 		s.Helper()
-		r, _, _ := c.take(c.most())
+		most := c.most()
+		most.Epoch = 40 + number // of who promises, which is remembered
+		r, _, _ := c.take(most)
 		defer func() { s.check(r.Close()) }()
 		if err := r.Durable(s.ctx, number); want != driver.Unclassified || err != nil {
 			s.class(c.d, err, want)
@@ -106,7 +108,7 @@ func (s *scene) promises() {
 	}
 	promise(2, driver.Conflict) // no batch was promised before it
 	promise(1, driver.Unclassified)
-	c.numbered(0, driver.Numbers{Promised: 1})
+	c.numbered(0, driver.Numbers{Promised: 1, By: 41})
 	promise(1, driver.Conflict) // it is another attempt's
 	promise(2, driver.Conflict) // the first is not forgotten
 	r, _, _ := c.take(c.most())
@@ -114,7 +116,7 @@ func (s *scene) promises() {
 	s.check(r.Close())
 	promise(3, driver.Conflict)
 	promise(2, driver.Unclassified)
-	c.numbered(0, driver.Numbers{Promised: 2, Forgotten: 1})
+	c.numbered(0, driver.Numbers{Promised: 2, Forgotten: 1, By: 42})
 	c.numbered(1, driver.Numbers{})
 }
 

@@ -241,7 +241,7 @@ func (f faultyLedger) Clear(ctx context.Context, t *schema.Table, epoch int64) e
 	return f.h.around("Ledger.Clear", func() error { return f.Ledger.Clear(ctx, t, epoch) })
 }
 
-func (f faultyLedger) Number(ctx context.Context, t *schema.Table, lane int) (n int64, err error) {
+func (f faultyLedger) Number(ctx context.Context, t *schema.Table, lane int) (n driver.Batch, err error) {
 	err = f.h.around("Ledger.Number", func() (err error) { n, err = f.Ledger.Number(ctx, t, lane); return err })
 	return n, err
 }

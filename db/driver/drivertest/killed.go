@@ -239,7 +239,7 @@ func (s *scene) lanesTogether() {
 // round applies one batch of a lane, again when a lock was not to be had.
 func (r *ready) round(lane, n int) error {
 	d := driver.Delta{
-		Table: r.t, Shape: r.shape, Lane: lane, Epoch: r.epoch, Number: int64(n + 1),
+		Table: r.t, Shape: r.shape, Lane: lane, Epoch: r.epoch, Number: int64(n + 1), By: promiser,
 		Keys: row.NewBatch(1), Images: row.NewBatch(4), Note: true,
 	}
 	for i := lane; i < 400; i += 4 {
