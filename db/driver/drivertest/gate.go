@@ -33,6 +33,14 @@ func (s *scene) refused(d *driver.Database, t *schema.Table, shape schema.Shape)
 	s.same("what a shut table holds", s.rows(d, t, shape), before)
 }
 
+// unproven checks that a gate is not proven to be shut, of whose tables one is open.
+func (s *scene) unproven(d *driver.Database, tables []*schema.Table) {
+	s.Helper()
+	if err := d.Gate.Prove(s.ctx, tables, s.cfg.Wait); err == nil {
+		s.Errorf("%d tables are proven to be shut, and one of them is open", len(tables))
+	}
+}
+
 func (s *scene) shut() {
 	d := s.open(driver.Source)
 	t, shape := s.table(d, items)
@@ -51,11 +59,13 @@ func (s *scene) shut() {
 	other := s.open(driver.Source) // the gate is state in the database
 	s.check(other.Gate.Prove(s.ctx, tables, s.cfg.Wait))
 	both := []*schema.Table{t, free}
+	s.unproven(other, both)
 	s.check(other.Gate.Shut(s.ctx, both, s.cfg.Wait))
 	s.refused(d, free, shape)
 	s.check(other.Gate.Reopen(s.ctx, both))
 	for range 2 {
 		s.check(other.Gate.Reopen(s.ctx, both))
+		s.unproven(other, tables)
 		s.insert(t, item(len(s.rows(d, t, shape))+1, ""))
 	}
 	s.same("after the reopening", s.rows(d, t, shape), lines(many(1, 3)...))
