@@ -226,6 +226,27 @@ func TestALiveComparisonFindsWhatNobodyNoted(t *testing.T) {
 	}
 }
 
+// What differs stays on the changed list, which the downtime compares: only what is equal is struck.
+func TestWhatDiffersIsNotStruck(t *testing.T) {
+	s := newSides(t, 300, "id")
+	target := s.pair.Target.Database
+	check(t, target.Ledger.Prepare(t.Context(), "r"))
+	changed := row.NewBatch(1)
+	for i := range 20 {
+		changed.AppendString(strconv.Itoa(i))
+	}
+	check(t, target.Lists.Put(t.Context(), driver.Changed, s.table, changed))
+	s.change(t, func(x *memory.Tx) error { return x.Delete(s.table.Name, row.MakeKey([]byte("17"))) })
+	struck, err := verify.Strike(t.Context(), s.pair, follower(func() error { return nil }))
+	check(t, err)
+	left := row.NewBatch(1)
+	_, err = target.Lists.Peek(t.Context(), driver.Changed, s.table, 100, left)
+	check(t, err)
+	if struck.Looked != 20 || struck.Struck != 19 || left.Len() != 1 || string(left.Cell(0, 0)) != "17" {
+		t.Fatalf("%+v, and %d keys are left", struck, left.Len())
+	}
+}
+
 // briefLists tell at most a few keys of a list at a time, as those of a table that many write to would.
 type briefLists struct{ driver.Lists }
 
