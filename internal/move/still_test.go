@@ -185,3 +185,16 @@ func TestATableThatWasAlteredIsFollowedNoFurther(t *testing.T) {
 		t.Errorf("examined again, as the drain does: %v", err)
 	}
 }
+
+// The keys that are applied to a table since it was compared while it lived are noted, in this process and in the next: the downtime
+// compares them, and no others.
+func TestKeysAreNotedOnceATableWasCompared(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	compared := tableNamed(m, people)
+	kept, err := m.state.Setting(t.Context(), noteKey(compared))
+	if err != nil || kept != "yes" || !compared.noting.Load() {
+		t.Errorf("keys are noted: %t, in the next process: %q, %v", compared.noting.Load(), kept, err)
+	}
+}
