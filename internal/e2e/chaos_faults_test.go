@@ -39,8 +39,8 @@ func (r *round) disturb() func() {
 		{20, 5 * time.Second, r.crowd(r.target, r.live.target), r.target.server != nil},
 		{35, 2 * time.Second, r.long, r.source.server != nil},
 		{35, 1 * time.Second, r.quarrel, r.source.server != nil},
-		{25, 3 * time.Second, r.turnClock(r.source), r.source.clock != ""},
-		{25, 3 * time.Second, r.turnClock(r.target), r.target.clock != ""},
+		{25, 3 * time.Second, r.turnClock(r.source, r.live.source), r.source.clock != ""},
+		{25, 3 * time.Second, r.turnClock(r.target, r.live.target), r.target.clock != ""},
 	} {
 		rng := rand.New(rand.NewPCG(r.seed, uint64(100+i)))
 		if rng.IntN(100) >= d.percent || !d.able {
@@ -92,8 +92,9 @@ func (r *round) fullState(ctx context.Context, rng *rand.Rand) {
 	r.did(fullState, 1)
 }
 
-// turnClock turns a server's clock for a moment, by up to thirty days either way.
-func (r *round) turnClock(s *side) func(context.Context, *rand.Rand) {
+// turnClock turns a server's clock for a moment, by up to thirty days either way. Who waits for a lock when it goes back waits with timers of
+// a time that is yet to come: PostgreSQL looks for deadlocks by them, and one that has begun is not ended by anybody but an administrator.
+func (r *round) turnClock(s *side, at string) func(context.Context, *rand.Rand) {
 	return func(ctx context.Context, rng *rand.Rand) {
 		by := rng.IntN(2*30*86400) - 30*86400
 		if rng.IntN(2) == 0 {
@@ -103,6 +104,11 @@ func (r *round) turnClock(s *side) func(context.Context, *rand.Rand) {
 		wait(ctx, time.Duration(500+rng.IntN(4000))*time.Millisecond)
 		s.turn(r.t, "+0")
 		r.did(turned, 1)
+		if strings.HasPrefix(at, "postgres") {
+			db := r.client(at)
+			defer db.Close()
+			_, _ = db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shop' AND wait_event_type = 'Lock'") // a server that is down has ended them
+		}
 	}
 }
 
