@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -66,6 +67,63 @@ func TestWhoMayTakeOver(t *testing.T) {
 			}
 			if want := max(c.epoch, c.now); !c.beside && now != want {
 				t.Errorf("the target's epoch is %d, not %d", now, want)
+			}
+		})
+	}
+}
+
+// A process that has slept while its successor brought the move to its end finds the target without guards and the source without
+// triggers. It puts none up: the target is the application's, and would refuse it.
+func TestWhoHasSleptShutsNothing(t *testing.T) {
+	for name, ended := range map[string]func(*driver.Database) error{
+		"another has taken over": func(target *driver.Database) error { _, err := target.Ledger.TakeOver(t.Context()); return err },
+		"the move has ended":     func(target *driver.Database) error { return target.Ledger.Drop(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t, DowntimeOptimized().Name)
+			m := s.open(t)
+			for _, question := range []string{"accept-findings", "confirm-downtime"} {
+				if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+					t.Fatalf("%s, %v", outcome, err)
+				}
+				if question == "accept-findings" {
+					_ = m.Answer(t.Context(), question, procedure.Yes)
+				}
+			}
+			source, target, err := m.both(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := of(m.tables(), Uptime)[0]
+			open := func() string {
+				stands, err := target.Guard.Stands(t.Context(), at.target)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return stands
+			}
+			err = errors.Join(target.Guard.Open(t.Context(), at.target), source.Capturer.Remove(t.Context(), at.source, m.wait()))
+			if err == nil && open() == "" {
+				err = m.keepGuard(t.Context(), at) // it may while the move is its own
+			}
+			if err != nil || open() == "" {
+				t.Fatalf("the guard is not put up again: %v", err)
+			}
+			if err := errors.Join(target.Guard.Open(t.Context(), at.target), ended(target)); err != nil {
+				t.Fatal(err)
+			}
+			for what, do := range map[string]func() error{
+				"keepGuard":  func() error { return m.keepGuard(t.Context(), at) },
+				"guardAgain": func() error { return m.guardAgain(t.Context(), at) },
+				"shutTables": func() error { return m.shutTables(t.Context(), target, m.tables()) },
+				"captureOne": func() error { return m.captureOne(t.Context(), source, at) },
+			} {
+				if err := do(); err == nil {
+					t.Errorf("%s is done", what)
+				}
+			}
+			if stands := open(); stands != "" {
+				t.Errorf("a guard stands: %s", stands)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -23,7 +24,7 @@ func (m *Move) keepGuard(ctx context.Context, t *table) error {
 	stands, err := target.Guard.Stands(ctx, t.target)
 	if err == nil && stands == "" {
 		m.log.Warn("the guard of the target's table was gone, and is put up again", "table", t.name)
-		if err = target.Guard.Shut(ctx, t.target); err == nil {
+		if err = m.shutOne(ctx, target, t); err == nil {
 			stands, err = target.Guard.Stands(ctx, t.target)
 		}
 	}
@@ -92,7 +93,19 @@ func (m *Move) guardAgain(ctx context.Context, t *table) error {
 		return err
 	}
 	m.log.Warn("the guard of the target's table was gone, and is put up again", "table", t.name)
-	return target.Guard.Shut(ctx, t.target)
+	return m.shutOne(ctx, target, t)
+}
+
+// shutOne refuses others' writes to a table of the target, which is no business of a process that has slept meanwhile: its successor may have
+// opened the target to its users. Again: does nothing.
+func (m *Move) shutOne(ctx context.Context, target *driver.Database, t *table) error {
+	if err := m.stillOurs(ctx); err != nil {
+		return err
+	}
+	if err := target.Guard.Shut(ctx, t.target); err != nil {
+		return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
+	}
+	return nil
 }
 
 // ours reports that nobody but us has had to write to the target yet: no update of the new release, and no user.

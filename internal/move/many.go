@@ -75,12 +75,12 @@ func (m *Move) shutTables(ctx context.Context, target *driver.Database, tables [
 	if target.Guard == nil {
 		return nil
 	}
-	return together(target, tables, func(many driver.Many) error { return many.ShutAll(ctx, targets(tables)) }, func(t *table) error {
-		if err := target.Guard.Shut(ctx, t.target); err != nil {
-			return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
+	return together(target, tables, func(many driver.Many) error {
+		if err := m.stillOurs(ctx); err != nil {
+			return err
 		}
-		return nil
-	})
+		return many.ShutAll(ctx, targets(tables))
+	}, func(t *table) error { return m.shutOne(ctx, target, t) })
 }
 
 // isTiny reports a table that the catalog knows to have few bytes.

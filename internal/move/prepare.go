@@ -153,6 +153,9 @@ func (m *Move) installCapture(ctx context.Context) error {
 func (m *Move) captureOne(ctx context.Context, source *driver.Database, t *table) error {
 	failpoint.Hit("capture.install.before")
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		if err := m.stillOurs(ctx); err != nil {
+			return struct{}{}, err
+		}
 		return struct{}{}, source.Capturer.Install(ctx, t.source, t.loaded.source, m.wait())
 	}); err != nil {
 		return fmt.Errorf("install capture on %s: %w", t.name, err)
