@@ -107,7 +107,7 @@ func (r *round) turnClock(s *side, at string) func(context.Context, *rand.Rand) 
 		if strings.HasPrefix(at, "postgres") {
 			db := r.client(at)
 			defer db.Close()
-			_, _ = db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shop' AND wait_event_type = 'Lock'") // a server that is down has ended them
+			_, _ = db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT LIKE 'whimbrel%' AND wait_event_type = 'Lock'") // a server that is down has ended them
 		}
 	}
 }
