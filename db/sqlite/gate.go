@@ -187,7 +187,7 @@ func (d *database) withOpeners(err error) error {
 	if len(who) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; the file is open in %s", err, strings.Join(who, ", "))
+	return fmt.Errorf("%w; the file is open in %s: end the one that does not go on", err, strings.Join(who, ", "))
 }
 
 type guard struct{ d *database }

@@ -163,9 +163,20 @@ func (r *round) clear(e ending) {
 	if e.code != 1 || len(words) == 0 || !strings.Contains(words[0], "goes on") {
 		r.t.Errorf("a process ended with %d and does not say what to do: %s", e.code, tail(e.said))
 	}
+	r.endHolders(e.said)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.words[numbers.ReplaceAllString(strings.Join(words, " | "), "#")]++
+}
+
+// endHolders does what a locked file's error says: it ends the processes that sleep with its lock. Nobody else can: the lock is the system's.
+func (r *round) endHolders(said string) {
+	_, who, locked := strings.Cut(said, "the file is open in ")
+	for _, s := range r.asleep {
+		if locked && strings.Contains(who, fmt.Sprintf("(process %d)", s.p.cmd.Process.Pid)) {
+			_ = s.p.cmd.Process.Kill()
+		}
+	}
 }
 
 // frozen stops a process and lets it go on later: perhaps when another one, with a copy of its folder, has taken the move over.
@@ -224,7 +235,9 @@ type sleeper struct {
 func (r *round) wake() {
 	for _, s := range r.asleep {
 		_ = s.p.cmd.Process.Signal(syscall.SIGCONT)
-		if z := r.end(s.p, s.ended); z.code == 0 {
+		if z := r.end(s.p, s.ended); z.killed {
+			continue
+		} else if z.code == 0 {
 			r.t.Errorf("a process that slept while another one did its work came to its end:\n%s", tail(z.said))
 		} else {
 			r.clear(z)

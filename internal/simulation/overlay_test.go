@@ -38,7 +38,7 @@ var patches = []patch{
 		"replay/lane.go", `	default:
 		return fmt.Errorf("%w (the source`, `	default:
 		if mutant == "numbers-not-compared" {
-			l.number = applied
+			l.number = last
 			return nil
 		}
 		return fmt.Errorf("%w (the source`,
@@ -93,7 +93,7 @@ func (l *Lane) emptied(ctx context.Context) error {
 			return err
 		}
 		if err := l.To.Database.Applier.Apply(ctx, driver.Delta{
-			Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1, Keys: page,
+			Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Number: l.number + 1, By: l.Epoch, Keys: page,
 			Images: row.NewBatch(l.To.Shape.Width()),
 		}); err != nil {
 			return err
