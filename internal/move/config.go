@@ -335,7 +335,7 @@ func (r *reading) side(s Side, dir, name string, schemes []string) error {
 	case err != nil:
 		return r.Wrong(err.Error(), name, "url")
 	case !slices.Contains(schemes, u.Scheme):
-		return r.Wrong(fmt.Sprintf("no database is known by %s:; take one of %s", u.Scheme, strings.Join(schemes, ", ")), name, "url")
+		return r.Wrong(fmt.Sprintf("no database is known by the word that this URL begins with; take one of %s", strings.Join(schemes, ", ")), name, "url") // which may be a password in the wrong place
 	}
 	return nil
 }

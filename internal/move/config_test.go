@@ -123,7 +123,7 @@ func TestMistakesInAConfiguration(t *testing.T) {
 		},
 		"unknown product": {
 			"source: {url: \"oracle://db1/shop\"}\ntarget: {url: \"postgres://db2/shop\"}\n",
-			`whimbrel.yaml:1:15: no database is known by oracle:; take one of postgres, postgresql, mariadb, mysql, sqlite`, nil,
+			`whimbrel.yaml:1:15: no database is known by the word that this URL begins with; take one of postgres, postgresql, mariadb, mysql, sqlite`, nil,
 		},
 		"the same":       {"source: {url: \"sqlite:a.db\"}\ntarget: {url: \"sqlite:a.db\"}\n", `whimbrel.yaml:2:15: source and target are the same database`, nil},
 		"schema":         {"source: {url: \"sqlite:a.db\", schema: x}\ntarget: {url: \"sqlite:b.db\"}\n", `whimbrel.yaml:1:38: schema belongs to the target; the source has schemas, a list`, nil},

@@ -69,7 +69,7 @@ func TestBadShadows(t *testing.T) {
 		twoSides + "update: {url: \"postgres://a@db2/shop\"}\n":                          "whimbrel.yaml:3:9: update is for a move to a new release",
 		twoSides + "release: new\nshadow: {at: elsewhere}\n":                             "whimbrel.yaml:4:14: the shadow is at the source or at the target",
 		twoSides + "release: new\nshadow: {lock: open}\n":                                "whimbrel.yaml:4:16: the lock is refuse or watch",
-		twoSides + "release: new\nshadow: {url: \"oracle://a@db2/shop\"}\n":              "whimbrel.yaml:4:15: no database is known by oracle:",
+		twoSides + "release: new\nshadow: {url: \"oracle://a@db2/shop\"}\n":              "whimbrel.yaml:4:15: no database is known by the word that this URL begins with",
 		twoSides + "release: new\nshadow: {url: \"postgres://a:${NONE}@db2/shop\"}\n":    "whimbrel.yaml:4:15: the environment variable NONE is not set",
 		twoSides + "release: new\nshadow: {password-file: secret}\n":                     "whimbrel.yaml:4:25: there is no url that this password could belong to",
 		twoSides + "release: new\nupdate: {url: \"postgres://a@db2/shop\", schema: x}\n": "there is no key \"schema\" here",

@@ -249,7 +249,7 @@ func (m *Move) enter(ctx context.Context, s shadowing) (*driver.Database, error)
 	}
 	d := m.driverOf(u)
 	if d == nil {
-		return nil, fmt.Errorf("no database is known for URLs that begin with %s:", u.Scheme)
+		return nil, errors.New("no database is known by the word that the URL begins with")
 	}
 	run, err := m.state.Run(ctx)
 	if err != nil {

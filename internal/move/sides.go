@@ -70,7 +70,7 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 	}
 	d := m.driverOf(u)
 	if d == nil {
-		return nil, fmt.Errorf("no database is known for URLs that begin with %s:", u.Scheme)
+		return nil, errors.New("no database is known by the word that the URL begins with")
 	}
 	run, err := m.state.Run(ctx)
 	if err != nil {

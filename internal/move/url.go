@@ -101,7 +101,7 @@ func parse(text string) (*url.URL, error) {
 		return nil, errors.New("a URL of a server has no #; in a password it is written %23, or the password as ${NAME} or in a password-file")
 	}
 	if u.Scheme != "sqlite" && u.Opaque != "" {
-		return nil, fmt.Errorf("this is not a URL of a server; write %s://user@host:port/database", u.Scheme)
+		return nil, errors.New("this is not a URL of a server; write product://user@host:port/database")
 	}
 	return u, nil
 }
