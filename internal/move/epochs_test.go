@@ -82,14 +82,7 @@ func TestWhoHasSleptShutsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t, DowntimeOptimized().Name)
 			m := s.open(t)
-			for _, question := range []string{"accept-findings", "confirm-downtime"} {
-				if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-					t.Fatalf("%s, %v", outcome, err)
-				}
-				if question == "accept-findings" {
-					_ = m.Answer(t.Context(), question, procedure.Yes)
-				}
-			}
+			s.until(t, m, "accept-findings", "confirm-downtime")
 			source, target, err := m.both(t.Context())
 			if err != nil {
 				t.Fatal(err)

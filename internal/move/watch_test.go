@@ -16,14 +16,7 @@ import (
 func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 	s := newShop(t, DowntimeOptimized().Name)
 	m := s.open(t)
-	for _, question := range []string{"accept-findings", "confirm-downtime"} {
-		if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-			t.Fatalf("%s, %v", outcome, err)
-		}
-		if question == "accept-findings" {
-			_ = m.Answer(t.Context(), question, procedure.Yes)
-		}
-	}
+	s.until(t, m, "accept-findings", "confirm-downtime")
 	lost := of(m.tables(), Uptime)[0]
 	source, err := m.source(t.Context())
 	if err != nil {
@@ -52,13 +45,7 @@ func TestATableThatIsGivenUpStaysSo(t *testing.T) {
 func TestCaptureOfATableThatIsGivenUpComesOff(t *testing.T) {
 	s := newShop(t, DowntimeOptimized().Name)
 	m := s.open(t)
-	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-		t.Fatalf("%s, %v", outcome, err)
-	}
-	_ = m.Answer(t.Context(), "accept-findings", procedure.Yes)
-	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-		t.Fatalf("%s, %v", outcome, err)
-	}
+	s.until(t, m, "accept-findings", "confirm-downtime")
 	lost := of(m.tables(), Uptime)[0]
 	source, err := m.source(t.Context())
 	if err != nil {
@@ -104,13 +91,7 @@ func TestLittleRoomIsNoReasonWhileRecordsAreSmall(t *testing.T) {
 	s := newShop(t, DowntimeOptimized().Name)
 	s.config.Records.LeastFreeMiB = 512
 	m := s.open(t)
-	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-		t.Fatalf("%s, %v", outcome, err)
-	}
-	_ = m.Answer(t.Context(), "accept-findings", procedure.Yes)
-	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-		t.Fatalf("%s, %v", outcome, err)
-	}
+	s.until(t, m, "accept-findings", "confirm-downtime")
 	for command, want := range map[string]string{
 		"":                      "",
 		"echo 9000":             "",
@@ -135,12 +116,8 @@ func TestLittleRoomIsNoReasonWhileRecordsAreSmall(t *testing.T) {
 func TestBatchesThatBothSidesHaveForgottenAreMissed(t *testing.T) {
 	s := newShop(t, DowntimeOptimized().Name)
 	m := s.open(t)
-	for _, question := range []string{"accept-findings", "confirm-downtime"} {
-		if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
-			t.Fatalf("%s, %v", outcome, err)
-		}
-		_ = m.Answer(t.Context(), question, procedure.Yes)
-	}
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	_ = m.Answer(t.Context(), "confirm-downtime", procedure.Yes)
 	followed := of(m.tables(), Uptime)[0]
 	if err := m.remark(t.Context(), followed, func(seen *mark) { seen.Batch += 5 }); err != nil {
 		t.Fatal(err)
