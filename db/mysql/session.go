@@ -228,23 +228,42 @@ func (s *session) rows(ctx context.Context, sql string, args ...sqldriver.Value)
 	return all, err
 }
 
-// table is rows with the columns' names in lower case. Where a catalog query of a server left a table out because somebody was altering it
-// at that moment, it is a *waitError and not an answer: such a table is there, with its triggers, and the server only warns.
+// table is rows with the columns' names in lower case. A catalog query leaves a table out while somebody alters it, and only warns: such a
+// table is there, with its triggers. The catalog is asked again until it leaves out none; where that takes long, because somebody alters a
+// large table in its place, it is a *waitError and not an answer.
 func (s *session) table(ctx context.Context, sql string, args ...sqldriver.Value) ([]string, [][]string, error) {
-	names, all, err := s.answer(ctx, sql, args...)
-	if err != nil || !strings.Contains(strings.ToLower(sql), "information_schema") {
-		return names, all, err
-	}
-	_, warnings, err := s.answer(ctx, "SHOW WARNINGS")
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, w := range warnings {
-		if code, _ := strconv.ParseUint(w[1], 10, 16); code == skipped || classes[uint16(code)] == driver.Transient {
-			return nil, nil, &waitError{"the catalog can not be read: " + w[2]}
+	catalog := strings.Contains(strings.ToLower(sql), "information_schema")
+	for end, pause := time.Now().Add(5*time.Second), time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		names, all, err := s.answer(ctx, sql, args...)
+		if err != nil || !catalog {
+			return names, all, err
+		}
+		left, err := s.leftOut(ctx)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case left == "":
+			return names, all, nil
+		case time.Now().After(end):
+			return nil, nil, &waitError{"the catalog can not be read: " + left}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		case <-time.After(pause):
 		}
 	}
-	return names, all, nil
+}
+
+// leftOut is the server's warning that the query before left a table out; empty where there is none.
+func (s *session) leftOut(ctx context.Context) (string, error) {
+	_, warnings, err := s.answer(ctx, "SHOW WARNINGS")
+	for _, w := range warnings {
+		if code, _ := strconv.ParseUint(w[1], 10, 16); code == skipped || classes[uint16(code)] == driver.Transient {
+			return w[2], nil
+		}
+	}
+	return "", err
 }
 
 // skipped is the server's warning that a catalog query left a table out.
