@@ -85,15 +85,16 @@ func TestHealth(t *testing.T) {
 	if err := healthy(t.Context(), h, t.TempDir(), nil); err != nil || asked != 3 {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
-	asked, h.Within = -1_000_000, 20*time.Millisecond
+	asked, h.Within = -1_000_000, 500*time.Millisecond
 	err := healthy(t.Context(), h, t.TempDir(), nil)
-	if err == nil || !strings.Contains(err.Error(), "release.yaml:11:11: the application has not answered within 20ms, the last time: "+page.URL+" answers 503 Service Unavailable; see why it does not, and run the same command again") {
+	if err == nil || !strings.Contains(err.Error(), "release.yaml:11:11: the application has not answered within 500ms, the last time: "+page.URL+" answers 503 Service Unavailable; see why it does not, and run the same command again") {
 		t.Error(err)
 	}
-	h = release.Health{Command: `test "$WHIMBREL_STEP" = start-application`, Within: 20 * time.Millisecond, Every: time.Millisecond}
+	h = release.Health{Command: `test "$WHIMBREL_STEP" = start-application`, Within: 10 * time.Second, Every: time.Millisecond}
 	if err := healthy(t.Context(), h, t.TempDir(), []string{"WHIMBREL_STEP=start-application"}); err != nil {
 		t.Error(err)
 	}
+	h.Within = 500 * time.Millisecond
 	if err := healthy(t.Context(), h, t.TempDir(), nil); err == nil {
 		t.Error("a command that fails is no answer")
 	}
