@@ -183,10 +183,9 @@ func (l *Lane) adapt(size int) {
 
 // align asks both sides which batch they know last (HAZARDS C8). The source promises a batch before the target has it, and
 // forgets it after, so that the two sides know the same batch but for one that was promised and not applied, or applied and
-// not forgotten: any other numbers mean that one side was set back to an earlier time. Where both were, to times that fit each other, both
-// know fewer batches than we do. An open end is closed first, by a batch
-// without keys or by the number alone. So no number ever stands for the rows of two attempts, and a source that is set back
-// to a time between them shows.
+// not forgotten: any other numbers mean that one side was set back to an earlier time. Where both were, to times that fit each
+// other, both know fewer batches than we do. An open end is closed first, by a batch without keys or by the number alone. So no
+// number ever stands for the rows of two attempts, and a source that is set back to a time between them shows.
 func (l *Lane) align(ctx context.Context) error {
 	if l.number >= 0 {
 		return nil
@@ -283,7 +282,6 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	}
 	failpoint.Hit("replay.apply.after")
 	l.number = delta.Number
-	l.high.Store(delta.Number)
 	if err := b.receipt.Forget(ctx, delta.Number); err != nil {
 		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
 	}
@@ -300,6 +298,7 @@ func (l *Lane) apply(ctx context.Context, delta driver.Delta) error {
 	if err != nil {
 		return fmt.Errorf("apply batch %d: %w", delta.Number, err)
 	}
+	l.high.Store(delta.Number)
 	return nil
 }
 
