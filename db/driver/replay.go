@@ -165,9 +165,9 @@ type Receipt interface {
 	// Durable returns when everything read would survive a crash of the source (HAZARDS C7), and the source remembers as
 	// lastingly that batch number is promised to the target: one that is set back to a time before the rows were read has
 	// not made this promise, which shows (C8). Who promised it, the want's epoch, is remembered with it: a process that has slept
-	// while the source was set back may promise a batch of the same number. The number must be one more than the last that was promised and than the
-	// last that was forgotten, else it is an error that Classify calls Conflict: ask for the Numbers. Again, for the same
-	// number: does nothing.
+	// while the source was set back may promise a batch of the same number. The number must be one more than the last that was
+	// promised and than the last that was forgotten, else it is an error that Classify calls Conflict: ask for the Numbers.
+	// Again, for the same number: does nothing.
 	Durable(ctx context.Context, number int64) error
 	// Forget removes exactly the entries of the receipt and writes the batch's number, in one transaction. A change
 	// recorded after Take stays. An answer that is lost must not lead to another Forget: take again instead (HAZARDS 38).

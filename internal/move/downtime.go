@@ -156,7 +156,7 @@ func (m *Move) drainOne(ctx context.Context, t *table) error {
 	if err := running.Drain(ctx); err != nil {
 		return err
 	}
-	return m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, running.Batch()) })
+	return m.keepBatch(ctx, t, running.Batch())
 }
 
 // whole holds that the target's ledger still has every range of the tables' plans: one that was set back to before they were loaded

@@ -247,9 +247,9 @@ func (m *Move) enter(ctx context.Context, s shadowing) (*driver.Database, error)
 	if err != nil {
 		return nil, errors.New("the shadow has no URL") // the error would hold the password
 	}
-	d := m.driverOf(u)
-	if d == nil {
-		return nil, errors.New("no database is known by the word that the URL begins with")
+	d, err := m.driverOf(u)
+	if err != nil {
+		return nil, err
 	}
 	run, err := m.state.Run(ctx)
 	if err != nil {

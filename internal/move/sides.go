@@ -68,9 +68,9 @@ func (m *Move) openSide(ctx context.Context, s driver.Side) (*driver.Database, e
 	if err != nil {
 		return nil, err
 	}
-	d := m.driverOf(u)
-	if d == nil {
-		return nil, errors.New("no database is known by the word that the URL begins with")
+	d, err := m.driverOf(u)
+	if err != nil {
+		return nil, err
 	}
 	run, err := m.state.Run(ctx)
 	if err != nil {
@@ -124,12 +124,12 @@ func (m *Move) translating() translate.Options {
 	return o
 }
 
-func (m *Move) driverOf(u *url.URL) driver.Driver {
+func (m *Move) driverOf(u *url.URL) (driver.Driver, error) {
 	i := slices.IndexFunc(m.drivers, func(d driver.Driver) bool { return slices.Contains(d.Schemes(), u.Scheme) })
 	if i < 0 {
-		return nil
+		return nil, errors.New("no database is known by the word that the URL begins with") // which may be a password
 	}
-	return m.drivers[i]
+	return m.drivers[i], nil
 }
 
 // takeOver makes this process the only one that can write to the target and returns its epoch. The book must have been

@@ -393,6 +393,7 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 
 // measure keeps the board's picture of one table's replay, and how far it has come, once a second and when it ends.
 func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
+	steady := context.WithoutCancel(ctx)
 	kept, batch := int64(0), running.Batch()
 	for ended := false; !ended; {
 		select {
@@ -400,21 +401,20 @@ func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
 			ended = true
 		case <-time.After(time.Second):
 		}
-		kept, batch = m.measureOnce(context.WithoutCancel(ctx), t, running.Replayed.Load(), kept), m.keepBatch(context.WithoutCancel(ctx), t, running.Batch(), batch)
+		kept = m.measureOnce(steady, t, running.Replayed.Load(), kept)
+		if now := running.Batch(); now != batch {
+			if err := m.keepBatch(steady, t, now); err != nil {
+				m.log.Warn("the number of a batch was not kept", "table", t.name, "error", err)
+				continue
+			}
+			batch = now
+		}
 	}
 }
 
-// keepBatch keeps the last batch of a table where it is another than was kept, and returns what is kept now. A process that follows looks
-// whether both sides still know it.
-func (m *Move) keepBatch(ctx context.Context, t *table, batch, kept int64) int64 {
-	if batch == kept {
-		return kept
-	}
-	if err := m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, batch) }); err != nil {
-		m.log.Warn("the number of a batch was not kept", "table", t.name, "error", err)
-		return kept
-	}
-	return batch
+// keepBatch keeps the last batch of a table that is known to have been applied: whoever follows looks whether both sides still know it.
+func (m *Move) keepBatch(ctx context.Context, t *table, batch int64) error {
+	return m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, batch) })
 }
 
 // measureOnce counts what was replayed beyond what is kept, shows it, and returns what is kept now.

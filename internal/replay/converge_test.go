@@ -159,6 +159,21 @@ func (h *history) still(do func()) {
 	do()
 }
 
+// quiet is a history of a table that is captured, made at the target and has its keys there, and a process of ours: nobody writes and nothing
+// fails but what the test wants.
+func quiet(t *testing.T) (*history, *process) {
+	t.Helper()
+	h := newHistory(1, memory.Sound, memory.Sound)
+	h.source.Fault, h.target.Fault = nil, nil
+	must(h.source.Create(h.table))
+	p, err := h.process()
+	must(err)
+	must(h.install(t.Context(), p))
+	must(h.create(t.Context(), p))
+	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	return h, p
+}
+
 // until runs do until it succeeds. A fault gives it up in the middle, as if our process had been killed, and begins it anew.
 func (h *history) until(do func(p *process) error) error {
 	for range 400 {

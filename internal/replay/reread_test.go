@@ -21,14 +21,7 @@ func TestBothSidesAreAskedAfterALostForget(t *testing.T) {
 	for name, work := range map[string]func(context.Context, *replay.Lane) error{"step": step, "reread": func(ctx context.Context, l *replay.Lane) error { return l.Reread(ctx) }} {
 		for _, lost := range []string{"after Receipt.Durable", "before Applier.Apply", "after Applier.Apply", "before Receipt.Forget", "after Receipt.Forget"} {
 			t.Run(name+" "+lost, func(t *testing.T) {
-				h := newHistory(1, memory.Sound, memory.Sound)
-				h.source.Fault, h.target.Fault = nil, nil // nobody writes and nothing fails but what this test wants
-				must(h.source.Create(h.table))
-				p, err := h.process()
-				must(err)
-				must(h.install(t.Context(), p))
-				must(h.create(t.Context(), p))
-				must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+				h, p := quiet(t)
 				write := func(from int) {
 					x := h.source.Begin()
 					for i := range 5 {

@@ -85,16 +85,7 @@ func TestAServerThatIsSetBackIsNoticed(t *testing.T) {
 // A process that was held up wakes when the source has been set back, and promises the batch that it had read for: the numbers of both sides
 // fit again. Its epoch tells that the target has another batch of that number.
 func TestWhoPromisedABatchTells(t *testing.T) {
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.still(func() { must(h.source.Create(h.table)) })
-	sleeper, err := h.process()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.source.Fault, h.target.Fault = nil, nil
-	must(h.install(t.Context(), sleeper))
-	must(h.create(t.Context(), sleeper))
-	must(execute(t.Context(), sleeper.to.Database, sleeper.to.Database.Dialect.CreateKeys(h.table)))
+	h, sleeper := quiet(t)
 	h.source.Keep()
 	write := func(id string) {
 		x := h.source.Begin()

@@ -16,16 +16,7 @@ import (
 
 // Whoever waits for a replay that is told to end hears why it ended, and not what a driver says of an ended context.
 func TestAnEndedReplayGivesItsReason(t *testing.T) {
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.still(func() { must(h.source.Create(h.table)) })
-	p, err := h.process()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.turn.Lock() // nobody writes and nothing fails but what this test wants
-	must(h.install(t.Context(), p))
-	must(h.create(t.Context(), p))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	h, p := quiet(t)
 	over := errors.New("over")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	h.target.Fault = func(op string) error {
@@ -46,16 +37,7 @@ func TestAnEndedReplayGivesItsReason(t *testing.T) {
 
 // A table that waits for trouble to pass, a target that somebody holds locked perhaps, does not keep the others from their turn.
 func TestATableThatWaitsGivesItsTurnAway(t *testing.T) {
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.still(func() { must(h.source.Create(h.table)) })
-	p, err := h.process()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.turn.Lock() // nobody writes and nothing fails but what this test wants
-	must(h.install(t.Context(), p))
-	must(h.create(t.Context(), p))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	h, p := quiet(t)
 	failed := make(chan struct{}, 100)
 	h.target.Fault = func(op string) error {
 		if op == "before Lists.Peek" {
@@ -87,16 +69,7 @@ func TestATableThatWaitsGivesItsTurnAway(t *testing.T) {
 
 // Batches of one step follow each other, each taken while the one before it is applied, and hold no session afterwards.
 func TestAStepGivesItsSessionsBack(t *testing.T) {
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.still(func() { must(h.source.Create(h.table)) })
-	p, err := h.process()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.source.Fault, h.target.Fault = nil, nil
-	must(h.install(t.Context(), p))
-	must(h.create(t.Context(), p))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	h, p := quiet(t)
 	const rows = 30
 	x := h.source.Begin()
 	for i := range rows {
@@ -109,6 +82,7 @@ func TestAStepGivesItsSessionsBack(t *testing.T) {
 	lane.Most = func() int { return 2 }
 	steps, applied := 0, 0
 	for done := (replay.Done{Full: true}); done.Full; steps++ {
+		var err error
 		if done, err = lane.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -177,16 +151,7 @@ func (c cutting) Take(ctx context.Context, w driver.Want, keys, images *row.Batc
 
 // A batch that was cut, however short and small, is not the end of the record: who waits for that goes on waiting.
 func TestABatchThatWasCutIsNotTheEnd(t *testing.T) {
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.still(func() { must(h.source.Create(h.table)) })
-	p, err := h.process()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.source.Fault, h.target.Fault = nil, nil
-	must(h.install(t.Context(), p))
-	must(h.create(t.Context(), p))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	h, p := quiet(t)
 	from := *p.from.Database
 	from.Recorder, from.Info.Limits.Ahead = cutting{from.Recorder}, false
 	p.from.Database = &from

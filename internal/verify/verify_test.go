@@ -226,16 +226,23 @@ func TestALiveComparisonFindsWhatNobodyNoted(t *testing.T) {
 	}
 }
 
+// changed puts the keys 0 to 19 on the target's changed list.
+func (s *sides) changed(t *testing.T) *driver.Database {
+	t.Helper()
+	target := s.pair.Target.Database
+	check(t, target.Ledger.Prepare(t.Context(), "r"))
+	keys := row.NewBatch(1)
+	for i := range 20 {
+		keys.AppendString(strconv.Itoa(i))
+	}
+	check(t, target.Lists.Put(t.Context(), driver.Changed, s.table, keys))
+	return target
+}
+
 // What differs stays on the changed list, which the downtime compares: only what is equal is struck.
 func TestWhatDiffersIsNotStruck(t *testing.T) {
 	s := newSides(t, 300, "id")
-	target := s.pair.Target.Database
-	check(t, target.Ledger.Prepare(t.Context(), "r"))
-	changed := row.NewBatch(1)
-	for i := range 20 {
-		changed.AppendString(strconv.Itoa(i))
-	}
-	check(t, target.Lists.Put(t.Context(), driver.Changed, s.table, changed))
+	target := s.changed(t)
 	s.change(t, func(x *memory.Tx) error { return x.Delete(s.table.Name, row.MakeKey([]byte("17"))) })
 	struck, err := verify.Strike(t.Context(), s.pair, follower(func() error { return nil }))
 	check(t, err)
@@ -258,13 +265,7 @@ func (l briefLists) Peek(ctx context.Context, list driver.List, t *schema.Table,
 // A key that is on the changed list is no difference, however long the list is: it used to be read up to a million keys.
 func TestALiveComparisonAsksForItsKeysAlone(t *testing.T) {
 	s := newSides(t, 300, "id")
-	target := s.pair.Target.Database
-	check(t, target.Ledger.Prepare(t.Context(), "r"))
-	changed := row.NewBatch(1)
-	for i := range 20 {
-		changed.AppendString(strconv.Itoa(i))
-	}
-	check(t, target.Lists.Put(t.Context(), driver.Changed, s.table, changed))
+	target := s.changed(t)
 	target.Lists = briefLists{target.Lists}
 	s.change(t, func(x *memory.Tx) error {
 		for _, id := range []string{"3", "17", "200"} {
