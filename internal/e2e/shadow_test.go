@@ -261,12 +261,17 @@ func (n *inn) arrived() {
 		}
 	}
 	var now []string
+	after := false // what the release has for after the open was run
 	for _, line := range n.catalog() {
 		if strings.HasPrefix(line, "source ") {
 			now = append(now, line)
 		}
+		after = after || strings.HasPrefix(line, "target ") && strings.Contains(line, "visitor_name")
 	}
 	same(n.t, "at the source after the move", source, now)
+	if !after {
+		n.t.Error("the release's index, which it makes after the open, is not at the target")
+	}
 }
 
 // stillShut runs the move to its last question, and holds that nobody but the release's account can write to what was switched until it opens.
