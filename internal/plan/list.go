@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/whimbrel/whimbrel/schema"
@@ -35,15 +36,15 @@ func (e *ListError) Error() string {
 // longestLine bounds a line of a table list: no product has names that long.
 const longestLine = 4096
 
-// ParseList reads a table list: one name a line. Blank lines and lines that begin with # say nothing; a byte order mark and
-// the line ends of any system are taken. File names it in errors. It stops at the first line that can not be a name.
+// ParseList reads a table list: one name a line. Blank lines and lines that begin with # say nothing; the line ends of any
+// system are taken, and byte order marks around a name, of which lists put together have some in the middle. File names it
+// in errors. It stops at the first line that can not be a name.
 func ParseList(file string, list []byte) ([]Entry, error) {
-	list = bytes.TrimPrefix(list, []byte("\xef\xbb\xbf"))
 	list = bytes.ReplaceAll(list, []byte("\r\n"), []byte("\n"))
 	list = bytes.ReplaceAll(list, []byte("\r"), []byte("\n"))
 	var entries []Entry
 	for i, line := range bytes.Split(list, []byte("\n")) {
-		e := Entry{Name: strings.TrimSpace(string(line)), File: file, Line: i + 1}
+		e := Entry{Name: strings.TrimFunc(string(line), unseen), File: file, Line: i + 1}
 		if e.Name == "" || e.Name[0] == '#' {
 			continue
 		}
@@ -64,6 +65,8 @@ func ParseList(file string, list []byte) ([]Entry, error) {
 	}
 	return entries, nil
 }
+
+func unseen(r rune) bool { return r == '\ufeff' || unicode.IsSpace(r) }
 
 // Entries makes entries of the names of a setting, such as tables.uptime.
 func Entries(setting string, names []string) []Entry {

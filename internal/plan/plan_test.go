@@ -32,7 +32,7 @@ func keyless(s, n string) *schema.Table {
 }
 
 func TestParseList(t *testing.T) {
-	entries, err := ParseList("uptime.txt", []byte("\xef\xbb\xbforders\r\n\r\n  # the rest\r\n\torder lines \rlast\n#end"))
+	entries, err := ParseList("uptime.txt", []byte("\xef\xbb\xbforders\r\n\r\n  # the rest\r\n\torder lines \r\ufefflast\n\ufeff#end"))
 	want := []Entry{{"orders", "uptime.txt", 1}, {"order lines", "uptime.txt", 4}, {"last", "uptime.txt", 5}}
 	if err != nil || !slices.Equal(entries, want) {
 		t.Errorf("%+v %v", entries, err)
@@ -47,6 +47,7 @@ func TestParseList(t *testing.T) {
 func FuzzParseList(f *testing.F) {
 	f.Add([]byte("orders\r\n# no\n\"odd \"\"name\"\n"))
 	f.Add([]byte("\xef\xbb\xbfa.b\n\"a\".\"b\""))
+	f.Add([]byte("0\n \ufeff \ufeff\n"))
 	f.Fuzz(func(t *testing.T, list []byte) {
 		entries, err := ParseList("f", list)
 		if err != nil {
