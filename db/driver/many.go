@@ -15,7 +15,7 @@ type Many interface {
 	// soon as one of them fails, with Classify's Exists perhaps, none of them has happened.
 	ExecuteAll(ctx context.Context, statements []Statement) error
 	// ShutAll and OpenAll are Guard's Shut and Open. Again: does nothing.
-	ShutAll(ctx context.Context, tables []*schema.Table) error
+	ShutAll(ctx context.Context, tables []*schema.Table, epoch int64) error
 	OpenAll(ctx context.Context, tables []*schema.Table) error
 	// Fingerprints are the Watcher's, in the order of the tables.
 	Fingerprints(ctx context.Context, tables []*schema.Table) ([]string, error)

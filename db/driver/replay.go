@@ -221,8 +221,9 @@ type Writer struct {
 
 // Guard keeps everybody but our sessions from writing to tables of the target until it is opened.
 type Guard interface {
-	// Shut refuses others' writes to one table. Again: does nothing.
-	Shut(ctx context.Context, t *schema.Table) error
+	// Shut refuses others' writes to one table, on behalf of the epoch of Ledger.TakeOver: once another has taken over, it fails with
+	// Classify's Fenced and changes nothing, since the target may be open to its users by then. Again: does nothing.
+	Shut(ctx context.Context, t *schema.Table, epoch int64) error
 	// Stands describes the guard of a table as it is: empty where there is none, else a text that is another one when
 	// somebody has altered it or taken it off, as far as the catalog shows that even where it was put back. Opaque; kept by
 	// the caller. Again: looks again.

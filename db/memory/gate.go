@@ -80,8 +80,11 @@ func (r gate) Writers(ctx context.Context) (writers []driver.Writer, err error) 
 
 type guard struct{ *role }
 
-func (r guard) Shut(ctx context.Context, t *schema.Table) error {
+func (r guard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
 	return r.do(ctx, call{op: "Guard.Shut", about: t.Name.Name, commits: true}, func() error {
+		if _, err := r.fence(epoch); err != nil {
+			return err
+		}
 		own, err := r.table(t.Name)
 		if err != nil {
 			return err

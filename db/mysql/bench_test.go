@@ -63,12 +63,10 @@ func BenchmarkLoad(b *testing.B) {
 	for _, guarded := range []string{"open", "guarded"} {
 		b.Run(guarded, func(b *testing.B) {
 			d, t, s, rows := bench(b)
-			if guarded == "guarded" {
-				if err := d.Guard.Shut(b.Context(), t); err != nil {
-					b.Fatal(err)
-				}
-			}
 			epoch, err := d.Ledger.TakeOver(b.Context())
+			if err == nil && guarded == "guarded" {
+				err = d.Guard.Shut(b.Context(), t, epoch)
+			}
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -29,7 +29,7 @@ func lendable(t *testing.T, address string) (b *site, tables []*schema.Table) {
 	for i, name := range []string{"guest", "word"} {
 		table := b.inspect(name)
 		table.Number = i + 1
-		b.must(b.Guard.Shut(b.ctx, table))
+		b.must(b.Guard.Shut(b.ctx, table, b.takeOver()))
 		b.must(b.load(b.takeOver(), table, shapeOf(table), 0, batch(2, []string{"1", "1"}, []string{"7", "1"})))
 		tables = append(tables, table)
 	}

@@ -115,7 +115,7 @@ func TestTheGuardLetsOnlyUsWrite(t *testing.T) {
 			}
 			g := s.inspect("g")
 			for range 2 {
-				if err := s.Guard.Shut(s.ctx, g); err != nil {
+				if err := s.Guard.Shut(s.ctx, g, s.takeOver()); err != nil {
 					t.Fatal(err)
 				}
 			}

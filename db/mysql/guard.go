@@ -41,11 +41,17 @@ func guardCheck(t *schema.Table) string {
 }
 
 // Shut refuses others' writes to one table.
-func (d guard) Shut(ctx context.Context, t *schema.Table) error {
+//
+// What makes a guard ends transactions, so that no lock keeps the epoch what it is meanwhile. But who takes over ends this session, and a session
+// that has ended makes none.
+func (d guard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
 	if t.Number == 0 {
 		return errors.New("shut " + t.Name.String() + ": the table has no number")
 	}
 	err := d.control.with(ctx, func(s *session) error {
+		if err := d.fence(ctx, s, epoch); err != nil {
+			return err
+		}
 		wait := driver.Wait{Lock: 10 * time.Second}
 		checked, err := d.check(ctx, s, t, wait)
 		if err != nil {

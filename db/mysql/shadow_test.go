@@ -282,7 +282,7 @@ func TestRelics(t *testing.T) {
 	b := build(t, target(t))
 	b.do("CREATE TABLE kept (id INT PRIMARY KEY)", "CREATE VIEW shown AS SELECT * FROM kept", "CREATE SEQUENCE numbers", "INSERT INTO kept VALUES (1)")
 	table := b.inspect("kept")
-	b.must(b.Guard.Shut(b.ctx, table))
+	b.must(b.Guard.Shut(b.ctx, table, b.takeOver()))
 	keep, err := b.Relics.List(b.ctx, "")
 	b.must(err)
 	if !slices.Equal(keep, []string{"sequence numbers", "table kept", "view shown"}) {

@@ -224,7 +224,7 @@ func TestPlainRolesSuffice(t *testing.T) {
 	}
 	r := p.replayer(t, "a")
 	tables := []*schema.Table{r.from}
-	if err := p.target.Guard.Shut(t.Context(), r.to); err != nil {
+	if err := p.target.Guard.Shut(t.Context(), r.to, p.epoch); err != nil {
 		t.Fatal(err)
 	}
 	p.app.do("INSERT INTO a VALUES (1, 'x'), (2, 'y'); UPDATE a SET email = 'z' WHERE id = 1")

@@ -117,7 +117,7 @@ func TestTheGuardLetsOnlyUsIn(t *testing.T) {
 	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v text)")
 	r := p.replayer(t, "a")
 	for range 2 {
-		if err := p.target.Guard.Shut(t.Context(), r.to); err != nil {
+		if err := p.target.Guard.Shut(t.Context(), r.to, p.epoch); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,22 +17,24 @@ import (
 type guard struct{ db *database }
 
 // Shut refuses others' writes.
-func (g guard) Shut(ctx context.Context, t *schema.Table) error {
+func (g guard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
 	l, err := g.db.keeper(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.release()
+	defer l.rollback(ctx)
 	body := `BEGIN IF current_setting('whimbrel.run', true) IS NOT DISTINCT FROM ` + literal(runLabel(g.db.options)) + ` OR session_user::text = ANY (
 			(SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME)::text[]) THEN RETURN NULL; END IF;
 		RAISE EXCEPTION 'table %.% is being filled by a move and takes no other writes', TG_TABLE_SCHEMA, TG_TABLE_NAME
 			USING ERRCODE = '25006', HINT = 'It opens when the move says so.'; END`
 	function := ourSchema(targetSchema) + `CREATE OR REPLACE FUNCTION whimbrel_target.guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 		AS ` + literal(body) + ";"
-	sql := "BEGIN; SELECT pg_advisory_xact_lock(" + itoa(lockClass) + ", -1);" + function +
-		g.trigger(t) + "COMMIT"
-	if err := l.exec(ctx, sql); err != nil {
-		l.rollback(ctx)
+	err = l.ours(ctx, epoch)
+	if err == nil {
+		err = l.exec(ctx, "SELECT pg_advisory_xact_lock("+itoa(lockClass)+", -1);"+function+g.trigger(t)+"COMMIT")
+	}
+	if err != nil {
 		return fmt.Errorf("guard %s: %w", t.Name, err)
 	}
 	return nil

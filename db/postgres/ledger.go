@@ -134,6 +134,12 @@ func (s *session) fence(ctx context.Context, epoch int64, statement string) (int
 	return 0, s.current(ctx, epoch)
 }
 
+// ours begins a transaction of the current epoch that changes nothing in the ledger.
+func (s *session) ours(ctx context.Context, epoch int64) error {
+	_, err := s.fence(ctx, epoch, "SELECT FROM whimbrel_target.epoch WHERE epoch = "+i64(epoch))
+	return err
+}
+
 // current returns nil when the epoch is still the ledger's.
 func (s *session) current(ctx context.Context, epoch int64) error {
 	r, err := s.query(ctx, "SELECT FROM whimbrel_target.epoch WHERE epoch = $1", i64(epoch))

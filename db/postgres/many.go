@@ -36,11 +36,11 @@ func (m many) ExecuteAll(ctx context.Context, statements []driver.Statement) err
 }
 
 // ShutAll makes the guard's triggers. The first table's is made by itself, with the function that all of them call.
-func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
+func (m many) ShutAll(ctx context.Context, tables []*schema.Table, epoch int64) error {
 	if len(tables) == 0 {
 		return nil
 	}
-	if err := guard(m).Shut(ctx, tables[0]); err != nil {
+	if err := guard(m).Shut(ctx, tables[0], epoch); err != nil || len(tables) == 1 {
 		return err
 	}
 	l, err := m.db.keeper(ctx)
@@ -53,7 +53,14 @@ func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
 	for _, t := range tables[1:] {
 		sql.WriteString(guard(m).trigger(t))
 	}
-	if err := l.script(ctx, sql.String()); err != nil {
+	err = l.ours(ctx, epoch)
+	if err == nil {
+		err = l.exec(ctx, sql.String())
+	}
+	if err == nil {
+		err = l.commit(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("guard %d tables: %w", len(tables), err)
 	}
 	return nil

@@ -46,7 +46,7 @@ func TestManyTablesAreGuardedAndOpened(t *testing.T) {
 	app.do(someTables(5))
 	tables := inspect(t, p.target).Tables
 	for range 2 {
-		if err := p.target.Many.ShutAll(t.Context(), tables); err != nil {
+		if err := p.target.Many.ShutAll(t.Context(), tables, p.epoch); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -127,7 +127,7 @@ func TestRelicsOfEveryKind(t *testing.T) {
 	s.admin.do("SET ROLE " + s.owner + `; CREATE TABLE stays (id serial PRIMARY KEY, n integer); INSERT INTO stays VALUES (1, 1); CREATE FUNCTION kept() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 		CREATE TYPE span AS RANGE (subtype = integer); CREATE VIEW looks AS SELECT id FROM stays; RESET ROLE; CREATE EXTENSION citext SCHEMA public`)
 	table := s.tables("stays")[0]
-	s.check(s.db.Guard.Shut(t.Context(), table))
+	s.shut(table)
 	list := func() string {
 		t.Helper()
 		all, err := s.db.Relics.List(t.Context(), "")
@@ -165,7 +165,7 @@ func TestAccountsOfAnySpellingAreAdmitted(t *testing.T) {
 	s := newSite(t, driver.Target)
 	s.admin.do("SET ROLE " + s.owner + "; CREATE TABLE a (id integer PRIMARY KEY); GRANT ALL ON a TO PUBLIC; RESET ROLE")
 	a := s.tables("a")[0]
-	s.check(s.db.Guard.Shut(t.Context(), a))
+	s.shut(a)
 	unique := s.admin.ask("SELECT current_database()")
 	var accounts []string
 	for _, name := range []string{`x",y`, `{}`, `\ x`, "new\nline", "NULL", "", "名前 '"} {

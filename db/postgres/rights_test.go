@@ -198,10 +198,11 @@ func TestASchemaOfSomebodyElsesIsRefused(t *testing.T) {
 			"gate":    func() error { return db.Gate.Shut(t.Context(), []*schema.Table{a}, patience) },
 		}
 		if side == driver.Target {
+			login(t, address).do("CREATE TABLE whimbrel_target.epoch AS SELECT 7 AS epoch")
 			tries = map[string]func() error{
 				"ledger": func() error { return db.Ledger.Prepare(t.Context(), "test-1") },
-				"guard":  func() error { return db.Guard.Shut(t.Context(), a) },
-				"guards": func() error { return db.Many.ShutAll(t.Context(), []*schema.Table{a}) },
+				"guard":  func() error { return db.Guard.Shut(t.Context(), a, 7) },
+				"guards": func() error { return db.Many.ShutAll(t.Context(), []*schema.Table{a}, 7) },
 			}
 		}
 		for what, do := range tries {

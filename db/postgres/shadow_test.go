@@ -43,6 +43,15 @@ func newSite(t *testing.T, side driver.Side) *site {
 	return s
 }
 
+// shut guards a table, as the one process that may.
+func (s *site) shut(table *schema.Table) {
+	s.t.Helper()
+	s.check(s.db.Ledger.Prepare(s.t.Context(), "test-1"))
+	epoch, err := s.db.Ledger.TakeOver(s.t.Context())
+	s.check(err)
+	s.check(s.db.Guard.Shut(s.t.Context(), table, epoch))
+}
+
 func (s *site) check(err error) {
 	s.t.Helper()
 	if err != nil {

@@ -44,7 +44,7 @@ func TestWithTheGuardOnItALentTableCanNotBeBuilt(t *testing.T) {
 	s := newSite(t, driver.Target)
 	s.admin.do("SET ROLE " + s.owner + "; CREATE TABLE a (id integer PRIMARY KEY); RESET ROLE")
 	tables := s.tables("a")
-	s.check(s.db.Guard.Shut(t.Context(), tables[0]))
+	s.shut(tables[0])
 	pool := s.build("")
 	s.admin.do(`ALTER TABLE a SET SCHEMA "new release"; GRANT ALL ON "new release".a TO ` + s.shadow.Account)
 	if _, err := pool.ExecContext(t.Context(), "INSERT INTO a VALUES (1)"); err == nil || !strings.Contains(err.Error(), "takes no other writes") {

@@ -193,12 +193,20 @@ func (d *database) withOpeners(err error) error {
 type guard struct{ d *database }
 
 // Shut refuses others' writes to a table of the target.
-func (g guard) Shut(ctx context.Context, t *schema.Table) error {
-	err := g.d.write(ctx, lockWait, func(s *session) error { return s.raiseBarrier("guard", t, guardSentence) })
+func (g guard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
+	err := g.d.write(ctx, lockWait, func(s *session) error { return s.guard(t, epoch) })
 	if err != nil {
 		return fmt.Errorf("guard the target: %w", err)
 	}
 	return nil
+}
+
+// guard makes the guard of one table in a transaction of the current epoch.
+func (s *session) guard(t *schema.Table, epoch int64) error {
+	if err := s.fence(epoch); err != nil {
+		return err
+	}
+	return s.raiseBarrier("guard", t, guardSentence)
 }
 
 // Stands reads the guard's triggers with their places in the catalog, which are others after a trigger was made again, but for

@@ -12,16 +12,14 @@ func TestAGuardWithoutOneOfItsTriggersDoesNotStand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "target.db")
 	db := openAt(t, path, driver.Target)
 	defer db.Close()
-	if err := db.Ledger.Prepare(t.Context(), "test-run"); err != nil {
-		t.Fatal(err)
-	}
+	epoch := epochOf(t, db)
 	app := connectApp(t, path)
 	defer app.Close()
 	app.must(t, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
 	table, _ := shaped(t, db, "t", 1)
 	for _, event := range events {
 		for _, whole := range []bool{true, false} {
-			if err := db.Guard.Shut(t.Context(), table); err != nil {
+			if err := db.Guard.Shut(t.Context(), table, epoch); err != nil {
 				t.Fatal(err)
 			}
 			if !whole {

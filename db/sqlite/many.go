@@ -33,10 +33,8 @@ func (m many) ExecuteAll(ctx context.Context, statements []driver.Statement) err
 }
 
 // ShutAll refuses others' writes to the tables.
-func (m many) ShutAll(ctx context.Context, tables []*schema.Table) error {
-	return m.barriers(ctx, "guard", tables, func(s *session, t *schema.Table) error {
-		return s.raiseBarrier("guard", t, guardSentence)
-	})
+func (m many) ShutAll(ctx context.Context, tables []*schema.Table, epoch int64) error {
+	return m.barriers(ctx, "guard", tables, func(s *session, t *schema.Table) error { return s.guard(t, epoch) })
 }
 
 // OpenAll lets everybody write to them.

@@ -47,8 +47,9 @@ func TestManyAreAsEach(t *testing.T) {
 	for i, name := range []string{"a", "b", "c"} {
 		tables[i], shapes[i] = shaped(t, d, name, i+1)
 	}
+	epoch := epochOf(t, d)
 	for range 2 {
-		if err := d.Many.ShutAll(t.Context(), tables); err != nil {
+		if err := d.Many.ShutAll(t.Context(), tables, epoch); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,13 +77,6 @@ func TestManyAreAsEach(t *testing.T) {
 		}
 	}
 
-	if err := d.Ledger.Prepare(t.Context(), "run"); err != nil {
-		t.Fatal(err)
-	}
-	epoch, err := d.Ledger.TakeOver(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, table := range tables[:2] {
 		for n := range i + 1 {
 			l, err := d.Loader.Load(t.Context(), driver.Intake{Table: table, Shape: shapes[i], Range: row.Range{Number: n + 1}, Epoch: epoch})

@@ -249,7 +249,8 @@ func TestLendAndAdoptGoOn(t *testing.T) {
 			"INSERT INTO guest VALUES (7, 'a')", "INSERT INTO word VALUES (1, 7)")
 		tables := b.tables("guest", "word")
 		ctx := t.Context()
-		b.must(b.Guard.Shut(ctx, tables[0]))
+		b.must(b.Guard.Shut(ctx, tables[0], epochOf(t, b.Database)))
+		b.must(b.Ledger.Drop(ctx))
 		b.must(b.Shadows.Make(ctx, b.place))
 		whole := func() {
 			t.Helper()
@@ -326,8 +327,9 @@ func TestAdmittedWithoutAccounts(t *testing.T) {
 	if stands, err := b.Guard.Stands(ctx, table); err != nil || stands != "" {
 		t.Errorf("a guard where none was: %q, %v", stands, err)
 	}
+	epoch := epochOf(t, b.Database)
 	for range 2 {
-		b.must(b.Guard.Shut(ctx, table))
+		b.must(b.Guard.Shut(ctx, table, epoch))
 		if err := b.app.Exec("INSERT INTO a VALUES (1)"); !errors.Is(err, sqlite3.CONSTRAINT_TRIGGER) {
 			t.Errorf("guarded: %v", err)
 		}
@@ -338,6 +340,7 @@ func TestAdmittedWithoutAccounts(t *testing.T) {
 	b.must(b.Admitter.Admit(ctx, table, ""))
 	b.app.must(t, "INSERT INTO renamed VALUES (1)")
 	b.must(b.Guard.Open(ctx, table))
+	b.must(b.Ledger.Drop(ctx))
 	if left := leftovers(t, b.path); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}

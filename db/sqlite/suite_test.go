@@ -137,6 +137,19 @@ func openFor(t testing.TB, path string, side driver.Side, run string) *driver.Da
 	return d
 }
 
+// epochOf prepares the ledger and takes the file over.
+func epochOf(t testing.TB, d *driver.Database) int64 {
+	t.Helper()
+	if err := d.Ledger.Prepare(t.Context(), "test-run"); err != nil {
+		t.Fatal(err)
+	}
+	epoch, err := d.Ledger.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return epoch
+}
+
 // application is a connection as an application has one: the library's own settings, triggers on.
 type application struct{ *sqlite3.Conn }
 

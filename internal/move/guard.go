@@ -99,10 +99,11 @@ func (m *Move) guardAgain(ctx context.Context, t *table) error {
 // shutOne refuses others' writes to a table of the target, which is no business of a process that has slept meanwhile: its successor may have
 // opened the target to its users. Again: does nothing.
 func (m *Move) shutOne(ctx context.Context, target *driver.Database, t *table) error {
-	if err := m.stillOurs(ctx); err != nil {
+	epoch, err := m.takeOver(ctx)
+	if err != nil {
 		return err
 	}
-	if err := target.Guard.Shut(ctx, t.target); err != nil {
+	if err := target.Guard.Shut(ctx, t.target, epoch); err != nil {
 		return fmt.Errorf("shut %s at the target: %w", t.target.Name, err)
 	}
 	return nil

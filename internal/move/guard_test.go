@@ -28,7 +28,7 @@ func TestAGuardThatWasTakenOffBeforeTheAnswerIsSeen(t *testing.T) {
 				}
 				rogue(t, s.target, table.target.Name)
 				if back {
-					if err := target.Guard.Shut(t.Context(), table.target); err != nil {
+					if err := target.Guard.Shut(t.Context(), table.target, m.sides.epoch); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -76,10 +76,11 @@ func (m *Move) shutTables(ctx context.Context, target *driver.Database, tables [
 		return nil
 	}
 	return together(target, tables, func(many driver.Many) error {
-		if err := m.stillOurs(ctx); err != nil {
+		epoch, err := m.takeOver(ctx)
+		if err != nil {
 			return err
 		}
-		return many.ShutAll(ctx, targets(tables))
+		return many.ShutAll(ctx, targets(tables), epoch)
 	}, func(t *table) error { return m.shutOne(ctx, target, t) })
 }
 

@@ -291,7 +291,7 @@ func TestAGuardThatWasTakenOffIsSeen(t *testing.T) {
 			}
 			rogue(t, s.target, people.target.Name)
 			if back {
-				if err := target.Guard.Shut(t.Context(), people.target); err != nil {
+				if err := target.Guard.Shut(t.Context(), people.target, m.sides.epoch); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -195,17 +195,17 @@ func (s *scene) adopted() {
 // lentGuarded lends a table that is guarded: the guard does not keep the build out.
 func (s *scene) lentGuarded() {
 	d := s.open(driver.Target)
-	s.ledger(d)
+	epoch := s.ledger(d)
 	t, shape := s.table(d, items)
 	s.insert(t, item(1, ""))
-	s.check(d.Guard.Shut(s.ctx, t))
+	s.check(d.Guard.Shut(s.ctx, t, epoch))
 	b := s.build(d, "shadow")
 	s.check(d.Shadows.Lend(s.ctx, b.place, []*schema.Table{t}))
 	b.do("INSERT INTO items (id, name) VALUES (2, 'built'); UPDATE items SET name = 'built' WHERE id = 1")
 	b.leave()
 	s.check(d.Shadows.Adopt(s.ctx, b.place, ""))
 	for range 2 {
-		s.check(d.Guard.Shut(s.ctx, t))
+		s.check(d.Guard.Shut(s.ctx, t, epoch))
 		s.refused(d, t, shape)
 	}
 	s.check(d.Guard.Open(s.ctx, t))

@@ -115,8 +115,8 @@ type faultyGuard struct {
 	h hook
 }
 
-func (f faultyGuard) Shut(ctx context.Context, t *schema.Table) error {
-	return f.h.around("Guard.Shut", func() error { return f.Guard.Shut(ctx, t) })
+func (f faultyGuard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
+	return f.h.around("Guard.Shut", func() error { return f.Guard.Shut(ctx, t, epoch) })
 }
 
 func (f faultyGuard) Stands(ctx context.Context, t *schema.Table) (stands string, err error) {

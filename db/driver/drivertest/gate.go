@@ -176,7 +176,7 @@ func (s *scene) guarded() {
 		s.Errorf("a guard stands that nobody made: %q", stands)
 	}
 	for range 2 {
-		s.check(r.d.Guard.Shut(s.ctx, r.t))
+		s.check(r.d.Guard.Shut(s.ctx, r.t, r.epoch))
 		s.refused(r.d, r.t, r.shape)
 	}
 	stands := r.stands()
@@ -197,7 +197,16 @@ func (s *scene) guarded() {
 	}
 	s.insert(r.t, item(4, "d"))
 	r.want("open", item(2, "b"), item(3, "c"), item(4, "d"))
-	s.check(r.d.Guard.Shut(s.ctx, r.t)) // a reset drops tables that are shut
+	newer, err := s.open(driver.Target).Ledger.TakeOver(s.ctx)
+	s.check(err)
+	s.class(r.d, r.d.Guard.Shut(s.ctx, r.t, r.epoch), driver.Fenced)
+	if r.d.Many != nil {
+		s.class(r.d, r.d.Many.ShutAll(s.ctx, []*schema.Table{r.t}, r.epoch), driver.Fenced)
+	}
+	if stands := r.stands(); stands != "" {
+		s.Errorf("one that had slept made a guard: %q", stands)
+	}
+	s.check(r.d.Guard.Shut(s.ctx, r.t, newer)) // a reset drops tables that are shut
 	s.execute(r.d, r.d.Dialect.DropTable(r.t))
 	s.check(r.d.Ledger.Drop(s.ctx))
 	s.nothingLeft()

@@ -165,7 +165,7 @@ func (s *scene) relics() {
 // oursAreNoRelics removes everything while a table is guarded and the ledger has lines.
 func (s *scene) oursAreNoRelics() {
 	r := s.ready(items, item(1, "a"))
-	s.check(r.d.Guard.Shut(s.ctx, r.t))
+	s.check(r.d.Guard.Shut(s.ctx, r.t, r.epoch))
 	stands := r.stands()
 	for _, line := range s.listed(r.d) {
 		if strings.Contains(line, "whimbrel") {
@@ -215,8 +215,8 @@ func (s *scene) admitted() {
 			s.place.Allow(s.T, who.place.Account, other)
 		}
 	}
-	s.check(r.d.Guard.Shut(s.ctx, r.t))
-	s.check(r.d.Guard.Shut(s.ctx, other))
+	s.check(r.d.Guard.Shut(s.ctx, r.t, r.epoch))
+	s.check(r.d.Guard.Shut(s.ctx, other, r.epoch))
 	b.pool, stranger.pool = b.enter(""), stranger.enter("")
 	if limited {
 		b.fails("nobody is admitted", "INSERT INTO items (id) VALUES (10)")
@@ -250,7 +250,7 @@ func (s *scene) admitted() {
 	}
 	s.insert(r.t, item(3, "c"))
 	r.want("open", item(1, "a"), item(2, "b"), item(3, "c"))
-	s.check(r.d.Guard.Shut(s.ctx, r.t))
+	s.check(r.d.Guard.Shut(s.ctx, r.t, r.epoch))
 	if limited {
 		b.fails("the guard was opened since", "INSERT INTO items (id) VALUES (13)")
 	}
