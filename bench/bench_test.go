@@ -2,6 +2,7 @@
 // on private servers, all in turn, and prints one table with a verdict for each work item: make bench. From the environment:
 //
 //	BENCH_CASES    which works, as patterns apart by blanks (load/* replay/wide); without it all
+//	BENCH_ONLY     the contestants that take part, as patterns too; without it all
 //	BENCH_ROUNDS   how often each contestant runs, in turn (5)
 //	BENCH_SCALE    of the data (1: 2,000,000 rows of line and 300,000 of wide; 0.1 for a try)
 //	BENCH_RESULTS  the file to which each run's figures are added as a line of JSON (bench/results/results.jsonl);
@@ -21,6 +22,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,13 +71,14 @@ func BenchmarkTable(b *testing.B) {
 	var rows []row
 	defer func() { printTable(os.Stdout, rows, g.scale, rounds) }()
 	for _, w := range works {
-		if !wanted(w.name) {
+		if !wanted("BENCH_CASES", w.name) {
 			continue
 		}
 		b.Run(w.name, func(b *testing.B) {
 			rows = append(rows, row{work: work{name: w.name}, failed: "it could not be prepared"})
 			last := &rows[len(rows)-1]
 			built := w.build(b, g)
+			built.contestants = slices.DeleteFunc(built.contestants, func(c contestant) bool { return !wanted("BENCH_ONLY", c.name) })
 			built.name, last.work = w.name, built
 			last.failed = ""
 			last.samples = built.measure(b, rounds, log)
@@ -86,9 +89,9 @@ func BenchmarkTable(b *testing.B) {
 	}
 }
 
-// wanted says whether the patterns of BENCH_CASES name a work.
-func wanted(name string) bool {
-	patterns := strings.Fields(os.Getenv("BENCH_CASES"))
+// wanted says whether the patterns of a setting name this, or there are none.
+func wanted(setting, name string) bool {
+	patterns := strings.Fields(os.Getenv(setting))
 	for _, p := range patterns {
 		if ok, _ := path.Match(p, name); ok || p == name {
 			return true

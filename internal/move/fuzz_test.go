@@ -13,7 +13,7 @@ import (
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{
 		twoSides, twoSides + "tables: {uptime: [a, b], skip: [\"tmp_*\"]}\nverify: {levels: {a: sample}}\nwait: {lock: 2s, settled: 1m}\nsessions: {source: 2}\n",
-		"source: *a\n", "a: &a [*a]\n", "? {x: y}\n: z\n", "--- \n...\n---\n", "source: {url: \"${SOURCE_PASSWORD}\"}\ntarget: {url: x}\n", "wait: {lock: {}}\n", "\xff", "!!binary x",
+		"source: *a\n", "a: &a [*a]\n", "? {x: y}\n: z\n", "--- \n...\n---\n", "0\n---", "0\n...\n...", "source: {url: \"${SOURCE_PASSWORD}\"}\ntarget: {url: x}\n", "wait: {lock: {}}\n", "\xff", "!!binary x",
 		"source: {url: \"postgres://${SOURCE_PASSWORD}@x:y/z\", password-file: ${SOURCE_PASSWORD}}\n", "tables: {list: ../x}\n" + twoSides,
 	} {
 		f.Add([]byte(s))

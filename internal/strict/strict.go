@@ -76,9 +76,17 @@ func Parse(name string, text []byte, words Words) (*File, error) {
 		return nil, f.at(nameless.first, "null is no key; the reader would pass over what it stands in")
 	}
 	if len(tree.Docs) > 1 {
-		return nil, f.at(tree.Docs[1].Body.GetToken(), "a second document begins here; "+words.Second)
+		return nil, f.at(beginning(tree.Docs[1]), "a second document begins here; "+words.Second)
 	}
 	return f, nil
+}
+
+// beginning is where a document begins, by the line before it where it has one; nil for an empty one without.
+func beginning(d *ast.DocumentNode) *token.Token {
+	if d.Start == nil && d.Body != nil {
+		return d.Body.GetToken()
+	}
+	return d.Start
 }
 
 // namelessKeys finds a key that is null, which the YAML reader takes for none.
