@@ -24,14 +24,9 @@ func TestATriggerThatCameLateIsLookedAt(t *testing.T) {
 	reader.do("START TRANSACTION", "SELECT * FROM late") // both wait for it
 	waiting := func(n string) {
 		t.Helper()
-		for limit := time.Now().Add(30 * time.Second); ; {
-			if look.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%'") == n {
-				return
-			}
-			if time.Now().After(limit) {
-				t.Fatalf("there are not %s sessions that wait for the table", n)
-			}
-		}
+		eventually(t, n+" sessions wait for the table", func() bool {
+			return look.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%'") == n
+		})
 	}
 	var wg sync.WaitGroup
 	var err error

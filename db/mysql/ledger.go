@@ -120,7 +120,7 @@ func (d ledger) takeOver(ctx context.Context, taker, killer *session) (epoch int
 }
 
 // endHolders ends the sessions that the taker waits for. What holds the epoch row is a transaction of ours of an older
-// epoch, by the fence's rule, so that nothing else can be hit. A session that could not be ended is waited for.
+// epoch, by the fence's rule, so that nothing else can be hit. A session that can not be ended, or commits, is waited for.
 func (d ledger) endHolders(ctx context.Context, killer *session, taker int64) {
 	query := "SELECT DISTINCT b.trx_mysql_thread_id FROM information_schema.innodb_lock_waits w" +
 		" JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id" +
@@ -135,7 +135,7 @@ func (d ledger) endHolders(ctx context.Context, killer *session, taker int64) {
 		return
 	}
 	for _, h := range holders {
-		_ = killer.run(ctx, "KILL CONNECTION "+h[0])
+		_ = killer.endOther(ctx, h[0])
 	}
 }
 
