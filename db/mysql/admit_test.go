@@ -17,8 +17,9 @@ func admits(t *testing.T, kind string) {
 	b := build(t, target(t))
 	b.do("CREATE TABLE a (id INT PRIMARY KEY, n INT) "+kind, "CREATE TABLE open (id INT PRIMARY KEY)")
 	table, unguarded := b.inspect("a"), b.inspect("open")
-	b.must(b.Guard.Shut(b.ctx, table, b.takeOver()))
-	b.must(b.load(b.takeOver(), table, shapeOf(table), 0, batch(2, []string{"1", "1"}, []string{"2", "2"})))
+	epoch := b.takeOver()
+	b.must(b.Guard.Shut(b.ctx, table, epoch))
+	b.must(b.load(epoch, table, shapeOf(table), 0, batch(2, []string{"1", "1"}, []string{"2", "2"})))
 	who := quoteText(b.shadow.Account) + "@'127.0.0.1'"
 	other, address := account(t, b.side, "other")
 	for _, one := range []string{who, other} {

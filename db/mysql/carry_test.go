@@ -29,8 +29,9 @@ func lendable(t *testing.T, address string) (b *site, tables []*schema.Table) {
 	for i, name := range []string{"guest", "word"} {
 		table := b.inspect(name)
 		table.Number = i + 1
-		b.must(b.Guard.Shut(b.ctx, table, b.takeOver()))
-		b.must(b.load(b.takeOver(), table, shapeOf(table), 0, batch(2, []string{"1", "1"}, []string{"7", "1"})))
+		epoch := b.takeOver()
+		b.must(b.Guard.Shut(b.ctx, table, epoch))
+		b.must(b.load(epoch, table, shapeOf(table), 0, batch(2, []string{"1", "1"}, []string{"7", "1"})))
 		tables = append(tables, table)
 	}
 	b.do("CREATE TRIGGER named BEFORE INSERT ON guest FOR EACH ROW SET NEW.name = UPPER(NEW.name)")

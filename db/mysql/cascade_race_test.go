@@ -30,15 +30,10 @@ func (m *mirror) remake(change func(body string) string) {
 // waits returns when a session waits for a lock that another one has.
 func (a *app) waits(id string) {
 	a.t.Helper()
-	for limit := time.Now().Add(time.Minute); ; {
-		if a.text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = "+id) != "0" {
-			return
-		}
-		if time.Now().After(limit) {
-			a.t.Fatal("session " + id + " does not wait")
-		}
-		time.Sleep(staleness)
-	}
+	eventually(a.t, "session "+id+" waits", func() bool {
+		time.Sleep(staleness) // who asks sooner hears what was heard before
+		return a.text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = "+id) != "0"
+	})
 }
 
 // raceSchema has a parent, its child, and the captured grandchild. Child 11 can be locked, so that a cascade waits before it

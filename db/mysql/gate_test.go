@@ -113,9 +113,9 @@ func TestTheGuardLetsOnlyUsWrite(t *testing.T) {
 			if c.before != "" {
 				s.do(c.before)
 			}
-			g := s.inspect("g")
+			g, epoch := s.inspect("g"), s.takeOver()
 			for range 2 {
-				if err := s.Guard.Shut(s.ctx, g, s.takeOver()); err != nil {
+				if err := s.Guard.Shut(s.ctx, g, epoch); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -52,10 +52,10 @@ func target(t *testing.T) *side {
 	return s
 }
 
-// eventually asks until it is so, for half a minute.
+// eventually asks until it is so, for a minute.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("it is not so that %s", what)
 		}

@@ -191,7 +191,7 @@ func (g ledger) Clear(ctx context.Context, t *schema.Table, epoch int64) error {
 
 func (g ledger) clear(ctx context.Context, s *session, t *schema.Table, epoch int64) error {
 	no := itoa(t.Number)
-	if _, err := s.fence(ctx, epoch, "SELECT FROM whimbrel_target.epoch WHERE epoch = "+i64(epoch)); err != nil {
+	if err := s.ours(ctx, epoch); err != nil {
 		return err
 	}
 	name := g.db.dialect().table(t.Name)
