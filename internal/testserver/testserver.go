@@ -217,18 +217,18 @@ func newMariaDB(place Place, settings Settings) (*Server, error) {
 		return nil, err
 	}
 	data := filepath.Join(s.Dir, "data")
-	install := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--user="+account(),
-		"--auth-root-authentication-method=normal", "--skip-test-db")
-	if out, err := install.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
-	}
-	// A server that starts clears its folder for temporary files, another one's files included.
+	// A server that starts clears its folder for temporary files, another one's files included, those of an installation too.
 	temporary := filepath.Join(s.Dir, "t")
 	if err := os.Mkdir(temporary, 0o777); err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(temporary, 0o777); err != nil {
 		return nil, err
+	}
+	install := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--tmpdir="+temporary, "--user="+account(),
+		"--auth-root-authentication-method=normal", "--skip-test-db")
+	if out, err := install.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
 	socket := filepath.Join(s.Dir, "s")
 	args := []string{
