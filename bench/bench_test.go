@@ -9,6 +9,7 @@
 //	               make bench-compare prints what each run of the benchmark in it came to
 //	BENCH_MOVE     a line of configuration for every move, such as sessions: {source: 2, target: 2}
 //	BENCH_PROGRAM  another whimbrel than bin/whimbrel
+//	BENCH_BESIDE   more whimbrels, which take turns with it under their files' names: what one change has brought
 //
 // table_test.go says how figures are judged, measure_test.go what is measured, database_test.go which servers there are,
 // program_test.go how the program is watched. Each other file has the works of one kind, beginning with what they are.
@@ -78,6 +79,7 @@ func BenchmarkTable(b *testing.B) {
 			rows = append(rows, row{work: work{name: w.name}, failed: "it could not be prepared"})
 			last := &rows[len(rows)-1]
 			built := w.build(b, g)
+			built.contestants = append(built.contestants, g.beside(built.contestants)...)
 			built.contestants = slices.DeleteFunc(built.contestants, func(c contestant) bool { return !wanted("BENCH_ONLY", c.name) })
 			built.name, last.work = w.name, built
 			last.failed = ""
@@ -87,6 +89,24 @@ func BenchmarkTable(b *testing.B) {
 	if len(rows) == 0 {
 		b.Fatalf("no work is named by BENCH_CASES=%s", os.Getenv("BENCH_CASES"))
 	}
+}
+
+// beside is what Whimbrel does, done by the other programs of BENCH_BESIDE.
+func (g *grounds) beside(contestants []contestant) (more []contestant) {
+	for _, program := range strings.Fields(os.Getenv("BENCH_BESIDE")) {
+		for _, c := range contestants {
+			if c.name != ours {
+				continue
+			}
+			more = append(more, contestant{name: filepath.Base(program), run: func(b testing.TB) (outcome, error) {
+				usual := g.program
+				defer func() { g.program = usual }()
+				g.program = program
+				return c.run(b)
+			}})
+		}
+	}
+	return more
 }
 
 // wanted says whether the patterns of a setting name this, or there are none.
