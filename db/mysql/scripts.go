@@ -53,7 +53,7 @@ func (d scripts) Pool(ctx context.Context, u *url.URL, place string) (*sql.DB, e
 	cfg.MultiStatements, cfg.ParseTime = true, true
 	cfg.ConnectionAttributes = "program_name:whimbrel,whimbrel_scripts:" + d.options.Run
 	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return driver.Dialer().DialContext(ctx, network, address)
+		return driver.Dial(ctx, network, address)
 	}
 	connector, err := gosql.NewConnector(cfg)
 	if err != nil {

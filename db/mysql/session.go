@@ -44,7 +44,7 @@ func connect(ctx context.Context, d *database) (*session, error) {
 	s := &session{stages: map[string]string{}, used: time.Now()}
 	cfg := d.cfg.Clone()
 	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := driver.Dialer().DialContext(ctx, network, address)
+		c, err := driver.Dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -113,7 +113,7 @@ func equip(config *pgconn.Config, password string) {
 	}
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = 20 * time.Second
-	config.DialFunc = driver.Dialer().DialContext
+	config.DialFunc = driver.Dial
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		f := pgproto3.NewFrontend(bufio.NewReaderSize(r, 64<<10), w)
 		f.SetMaxBodyLen(mostGreeting)
