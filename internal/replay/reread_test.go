@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/whimbrel/whimbrel/db/memory"
@@ -31,7 +32,10 @@ func TestBothSidesAreAskedAfterALostForget(t *testing.T) {
 				}
 				var asked []string
 				failed := false
+				var one sync.Mutex // rows are read ahead
 				hook := func(op string) error {
+					one.Lock()
+					defer one.Unlock()
 					if strings.HasPrefix(op, "before ") {
 						asked = append(asked, strings.TrimPrefix(op, "before "))
 					}
