@@ -55,6 +55,7 @@ type Database struct {
 	Ledger    Ledger
 	Lists     Lists
 	Applier   Applier
+	Stager    Stager
 	Capturer  Capturer
 	Recorder  Recorder
 	Watcher   Watcher

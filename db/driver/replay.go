@@ -93,6 +93,24 @@ type Applier interface {
 	Part(ctx context.Context, t *schema.Table, s schema.Shape, k *schema.Key, epoch int64) (int64, error)
 }
 
+// Stager brings a delta's keys and images to the target before its turn, so that less is left to do when it comes; nil in a Database
+// whose product gains nothing by it.
+type Stager interface {
+	// Stage takes a session of its own and changes nothing that anybody else can see. Of the delta it looks at the table, the
+	// shape, the keys and the images, which stay as they are until Close. Where no session is free it waits for one, or, told to be quick, returns nil.
+	// Again: another one.
+	Stage(ctx context.Context, d Delta, quick bool) (Staged, error)
+}
+
+// Staged is a delta that waits for its turn.
+type Staged interface {
+	// Apply is Applier.Apply of these keys and images; the rest of the delta is given now. After an error nothing of it can
+	// commit any more that Ledger.Number does not wait for. Again: an error.
+	Apply(ctx context.Context, d Delta) error
+	// Close gives the session back; what was not applied is undone. Again: does nothing.
+	Close()
+}
+
 // Capturer makes the source note which keys change. A source belongs to one move at a time: the first Install or
 // Gate.Shut writes the run (Options.Run) down among our tables there, and Finish of that run takes it away with the rest.
 type Capturer interface {

@@ -36,6 +36,31 @@ func (r applier) Apply(ctx context.Context, d driver.Delta) error {
 	})
 }
 
+// Stage keeps what a session of a server would keep: the keys and images as they are now.
+func (r applier) Stage(ctx context.Context, d driver.Delta, _ bool) (driver.Staged, error) {
+	err := r.do(ctx, call{op: "Stager.Stage", about: line(d.Table, d.Lane)}, func() error {
+		d = kept(d)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &staged{r, d}, nil
+}
+
+// staged is a delta that waits.
+type staged struct {
+	applier
+	d driver.Delta
+}
+
+func (s *staged) Apply(ctx context.Context, d driver.Delta) error {
+	d.Keys, d.Images = s.d.Keys, s.d.Images
+	return s.applier.Apply(ctx, d)
+}
+
+func (s *staged) Close() {}
+
 // apply makes the table equal to a delta, in the order of HAZARDS C9.
 func (r *role) apply(e *session, b *book, d driver.Delta) error {
 	t, err := r.table(d.Table.Name)

@@ -103,6 +103,7 @@ func (s *Server) OpenFor(side driver.Side, run string) *driver.Database {
 		Ledger:    ledger{role},
 		Lists:     lists{role},
 		Applier:   applier{role},
+		Stager:    applier{role},
 		Capturer:  capturer{role},
 		Recorder:  recorder{role},
 		Watcher:   watcher{role},

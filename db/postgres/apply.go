@@ -19,47 +19,111 @@ func (db *database) Apply(ctx context.Context, d driver.Delta) error {
 	if err != nil {
 		return err
 	}
-	defer l.release()
-	defer l.rollback(ctx)
-	err = db.apply(ctx, l.session, d)
-	if err == nil {
-		return nil
+	w := &turn{lease: l, table: d.Table.Number}
+	defer w.Close()
+	if err := w.fill(ctx, d); err != nil {
+		return applying(d, err)
 	}
-	delete(l.stages, d.Table.Number) // the table's keys may be others now
-	return fmt.Errorf("apply batch %d of %s: %w", d.Number, d.Table.Name, err)
+	return w.Apply(ctx, d)
 }
 
-func (db *database) apply(ctx context.Context, s *session, d driver.Delta) error {
-	st, err := db.stage(ctx, s, d)
-	if err != nil {
+// Stage brings keys and images of a delta into the temporary tables of a session, in a transaction that stays open.
+func (db *database) Stage(ctx context.Context, d driver.Delta, quick bool) (driver.Staged, error) {
+	get := db.worker
+	if quick {
+		get = db.spare
+	}
+	l, err := get(ctx)
+	if l == nil || err != nil {
+		return nil, err
+	}
+	w := &turn{lease: l, table: d.Table.Number}
+	if err := w.fill(ctx, d); err != nil {
+		w.Close()
+		return nil, applying(d, err)
+	}
+	return w, nil
+}
+
+// turn is a session whose temporary tables hold a delta.
+type turn struct {
+	*lease
+	table  int
+	ended  bool // it was applied, or tried to be
+	st     *stage
+	keys   *keySet
+	goners *row.Batch // the keys that are deleted
+}
+
+// fill begins the transaction and fills the temporary tables. Nobody else sees anything of it: the fence comes before the first
+// statement that others could see (HAZARDS C3).
+func (w *turn) fill(ctx context.Context, d driver.Delta) (err error) {
+	if w.st, err = w.db.stage(ctx, w.session, d); err != nil {
 		return err
 	}
-	keys := setOf(d.Keys, 0, d.Keys.Len())
-	goners := d.Keys
-	if st.inPlace {
-		if goners, err = without(d, keys); err != nil {
+	w.keys, w.goners = setOf(d.Keys, 0, d.Keys.Len()), d.Keys
+	if w.st.inPlace {
+		if w.goners, err = without(d, w.keys); err != nil {
 			return err
 		}
 	}
-	if err := s.advance(ctx, d, st); err != nil {
+	if err := w.exec(ctx, "BEGIN; "+w.st.empty()); err != nil {
 		return err
 	}
-	if err := st.goners.fill(ctx, s, goners); err != nil {
+	if err := w.st.goners.fill(ctx, w.session, w.goners); err != nil {
 		return placed(err, d.Table.Name)
 	}
-	if err := st.rows.fill(ctx, s, d.Images); err != nil {
-		return placed(err, d.Table.Name)
+	return placed(w.st.rows.fill(ctx, w.session, d.Images), d.Table.Name)
+}
+
+// Apply carries what was filled in into the table.
+func (w *turn) Apply(ctx context.Context, d driver.Delta) error {
+	if w.ended {
+		return applying(d, errors.New("it had its turn"))
 	}
-	displaced, err := s.carry(ctx, st, d, goners, keys)
+	w.ended = true
+	if err := w.carry(ctx, d); err != nil {
+		w.forgetStage()
+		w.rollback(ctx) // whoever asks for the lane's number waits for what may commit
+		return applying(d, err)
+	}
+	return nil
+}
+
+// applying names the batch.
+func applying(d driver.Delta, err error) error {
+	return fmt.Errorf("apply batch %d of %s: %w", d.Number, d.Table.Name, err)
+}
+
+func (w *turn) carry(ctx context.Context, d driver.Delta) error {
+	if err := w.advance(ctx, d, w.st); err != nil {
+		return err
+	}
+	displaced, err := w.session.carry(ctx, w.st, d, w.goners, w.keys)
 	if err != nil {
 		return err
 	}
 	if displaced.Len() > 0 {
-		if err := s.put(ctx, driver.Repairs, d.Table, displaced); err != nil {
+		if err := w.put(ctx, driver.Repairs, d.Table, displaced); err != nil {
 			return err
 		}
 	}
-	return s.commit(ctx)
+	return w.commit(ctx)
+}
+
+// forgetStage has the temporary tables made again: the table's keys may be others now, and what is undone stands in them again.
+func (w *turn) forgetStage() { delete(w.stages, w.table) }
+
+// Close undoes what was not carried and gives the session back.
+func (w *turn) Close() {
+	if w.held == nil {
+		return
+	}
+	if !w.ended {
+		w.forgetStage()
+		w.rollback(context.Background())
+	}
+	w.release()
 }
 
 // without returns the keys of a delta that have no row.
@@ -85,14 +149,14 @@ func without(d driver.Delta, keys *keySet) (*row.Batch, error) {
 	return goners, nil
 }
 
-// advance begins the transaction with the fence and the lane's number.
+// advance is the fence and the lane's number.
 func (s *session) advance(ctx context.Context, d driver.Delta, st *stage) error {
 	t := d.Table.Number
-	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d)%[3]s; %[7]sUPDATE whimbrel_target.lane AS l
-		SET number = %[4]d, promiser = %[8]d, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
+	lane := fmt.Sprintf(`SELECT pg_advisory_xact_lock_shared(%[1]d, %[2]d)%[3]s; UPDATE whimbrel_target.lane AS l
+		SET number = %[4]d, promiser = %[7]d, session = pg_backend_pid() FROM whimbrel_target.epoch AS e
 		WHERE l.table_no = %[2]d AND l.lane = %[5]d AND l.number = %[4]d - 1 AND e.epoch = %[6]d`,
-		lockClass, t, st.settings, d.Number, d.Lane, d.Epoch, st.empty(), d.By)
-	rows, err := s.fence(ctx, d.Epoch, lane)
+		lockClass, t, st.settings, d.Number, d.Lane, d.Epoch, d.By)
+	rows, err := s.fenceBehind(ctx, "", d.Epoch, lane)
 	if err != nil || rows == 1 {
 		return err
 	}

@@ -177,6 +177,34 @@ func TestReplayKeepsExactKeys(t *testing.T) {
 	}
 }
 
+// A batch behind another waits for no session: where all are taken, by batches that wait for their turn perhaps, it is not staged.
+func TestABatchBehindWaitsForNoSession(t *testing.T) {
+	p := pair(t, "CREATE TABLE q (id int PRIMARY KEY, v text)")
+	r := p.replayer(t, "q")
+	keys := row.NewBatch(1)
+	keys.AppendString("1")
+	d := driver.Delta{Table: r.to, Shape: r.there, Keys: keys, Images: row.NewBatch(r.there.Width())}
+	var held []driver.Staged
+	for range 4 { // all that it may hold
+		staged, err := p.target.Stager.Stage(t.Context(), d, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, staged)
+	}
+	if staged, err := p.target.Stager.Stage(t.Context(), d, true); staged != nil || err != nil {
+		t.Fatalf("%v, %v", staged, err)
+	}
+	for _, staged := range held {
+		staged.Close()
+	}
+	staged, err := p.target.Stager.Stage(t.Context(), d, true)
+	if staged == nil || err != nil {
+		t.Fatalf("%v, %v", staged, err)
+	}
+	staged.Close()
+}
+
 // TestValuesThatOneIndexHoldsEqual are found by that index's own operator, and a column that INSERT alone may fill is filled.
 func TestValuesThatOneIndexHoldsEqual(t *testing.T) {
 	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, u integer, n integer GENERATED ALWAYS AS IDENTITY)")

@@ -123,7 +123,12 @@ func (g ledger) raise(ctx context.Context, s *session) (int64, error) {
 // fence begins a transaction that only the current epoch may commit, and runs one statement that must change exactly one
 // row; the statement names the epoch itself. It returns how many rows that was.
 func (s *session) fence(ctx context.Context, epoch int64, statement string) (int64, error) {
-	r, err := s.execAll(ctx, "BEGIN; SELECT pg_advisory_xact_lock_shared("+itoa(lockClass)+", 0);"+statement)
+	return s.fenceBehind(ctx, "BEGIN", epoch, statement)
+}
+
+// fenceBehind does so in a transaction that this statement begins, or that has changed nothing that others see.
+func (s *session) fenceBehind(ctx context.Context, before string, epoch int64, statement string) (int64, error) {
+	r, err := s.execAll(ctx, before+"; SELECT pg_advisory_xact_lock_shared("+itoa(lockClass)+", 0);"+statement)
 	if err != nil {
 		return 0, err
 	}

@@ -46,9 +46,22 @@ func (db *database) pool(size int) (*puddle.Pool[*session], error) {
 func (db *database) worker(ctx context.Context) (*lease, error) { return db.lease(ctx, db.workers) }
 func (db *database) keeper(ctx context.Context) (*lease, error) { return db.lease(ctx, db.keepers) }
 
+// spare is a session for rows if one is free at once; nil else.
+func (db *database) spare(ctx context.Context) (*lease, error) {
+	l, err := db.acquired(ctx, db.workers.TryAcquire)
+	if errors.Is(err, puddle.ErrNotAvailable) {
+		return nil, nil //nolint:nilnil // none is free
+	}
+	return l, err
+}
+
 func (db *database) lease(ctx context.Context, pool *puddle.Pool[*session]) (*lease, error) {
+	return db.acquired(ctx, pool.Acquire)
+}
+
+func (db *database) acquired(ctx context.Context, acquire func(context.Context) (*puddle.Resource[*session], error)) (*lease, error) {
 	for {
-		held, err := pool.Acquire(ctx)
+		held, err := acquire(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", db.name, err)
 		}

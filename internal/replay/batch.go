@@ -12,9 +12,10 @@ type batch struct {
 	mended       *row.Batch // the keys of the repair list that were asked for
 	stamp        int64      // of the repair list
 	receipt      driver.Receipt
-	most         int  // entries it could have
-	entries      int  // and has
-	cut          bool // there are more, which the driver left because its rows are large
+	staged       driver.Staged // its keys and images are at the target
+	most         int           // entries it could have
+	entries      int           // and has
+	cut          bool          // there are more, which the driver left because its rows are large
 }
 
 func newBatch(from load.End) *batch {
@@ -32,8 +33,12 @@ func (b *batch) reset(most int) {
 
 func (b *batch) empty() bool { return b.receipt == nil || b.entries == 0 && b.mended.Len() == 0 }
 
-// close gives the receipt's session back; one that can not be given back is no loss to the batch. Again: does nothing.
+// close gives the sessions back; one that can not be given back is no loss to the batch. Again: does nothing.
 func (b *batch) close() {
+	if b.staged != nil {
+		b.staged.Close()
+		b.staged = nil
+	}
 	if b.receipt != nil {
 		_ = b.receipt.Close()
 		b.receipt = nil

@@ -84,7 +84,7 @@ func (l *Lane) Step(ctx context.Context) (Done, error) {
 
 // inARow is how many batches one step takes at most: then the record is read from its beginning again, where an entry that
 // became visible late may stand.
-const inARow = 8
+const inARow = 32
 
 func (l *Lane) step(ctx context.Context) (done Done, err error) {
 	if l.Lanes > 1 && len(l.To.Table.Uniques) > 0 {
@@ -152,8 +152,23 @@ func (l *Lane) carry(ctx context.Context, more bool) error {
 	front := l.now.receipt
 	var wg sync.WaitGroup
 	var taken error
-	wg.Go(func() { taken = l.take(taking, l.next, nil, front) })
-	err := l.settle(ctx, l.now)
+	ready := make(chan struct{})
+	wg.Go(func() {
+		if taken = l.take(taking, l.next, nil, front); taken != nil || l.next.empty() {
+			return
+		}
+		select {
+		case <-ready: // a batch whose turn it is does not wait for a session that the one behind it has
+			taken = l.stage(taking, l.next, true)
+		case <-taking.Done():
+			taken = context.Cause(taking)
+		}
+	})
+	err := l.stage(ctx, l.now, false)
+	if err == nil {
+		close(ready)
+		err = l.settle(ctx, l.now)
+	}
 	if err != nil {
 		cancel()
 	}
@@ -162,6 +177,19 @@ func (l *Lane) carry(ctx context.Context, more bool) error {
 		return err // what was taken behind it stays in the record
 	}
 	return taken
+}
+
+// stage brings a batch to the target before its turn, where the target can; told to be quick, only if a session is free.
+func (l *Lane) stage(ctx context.Context, b *batch, quick bool) (err error) {
+	if l.To.Database.Stager == nil || b.staged != nil {
+		return nil
+	}
+	delta := driver.Delta{Table: l.To.Table, Shape: l.To.Shape, Lane: l.Lane, Epoch: l.Epoch, Keys: b.keys, Images: b.images}
+	if b.staged, err = l.To.Database.Stager.Stage(ctx, delta, quick); err != nil {
+		b.staged = nil
+		return fmt.Errorf("bring a batch to the target: %w", err)
+	}
+	return nil
 }
 
 // most is how many entries the next batch takes.
@@ -175,7 +203,7 @@ const small, large = 4 << 20, 16 << 20
 func (l *Lane) adapt(size int) {
 	switch {
 	case size < small:
-		l.bound = min(2*l.bound, 1<<20)
+		l.bound = min(4*l.bound, 1<<20)
 	case size > large:
 		l.bound = max(int(int64(l.bound)*large/int64(size)), 1)
 	}
@@ -234,7 +262,7 @@ func (l *Lane) spend(ctx context.Context, by int64) error {
 		return err
 	}
 	delta.By = by
-	return l.apply(ctx, delta)
+	return l.apply(ctx, l.now, delta)
 }
 
 // acknowledge writes a batch's number at the source and forgets no entry: what the batch took is taken again.
@@ -277,7 +305,7 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 		debug.FreeOSMemory() // what reading these rows left behind would be resident beside the target's copy of them
 	}
 	failpoint.Hit("replay.apply.before")
-	if err := l.apply(ctx, delta); err != nil {
+	if err := l.apply(ctx, b, delta); err != nil {
 		return err
 	}
 	failpoint.Hit("replay.apply.after")
@@ -289,8 +317,12 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	return nil
 }
 
-func (l *Lane) apply(ctx context.Context, delta driver.Delta) error {
-	err := l.To.Database.Applier.Apply(ctx, delta)
+func (l *Lane) apply(ctx context.Context, b *batch, delta driver.Delta) error {
+	apply := l.To.Database.Applier.Apply
+	if b.staged != nil {
+		apply = b.staged.Apply
+	}
+	err := apply(ctx, delta)
 	if err != nil && l.To.Database.Dialect.Classify(err) == driver.Exists {
 		// An earlier attempt has come through after all, with other keys than these perhaps: they are taken again.
 		return fmt.Errorf("apply batch %d: %w", delta.Number, ErrAgain)

@@ -44,12 +44,16 @@ var patches = []patch{
 		return fmt.Errorf("%w (the source`,
 	},
 	{ // the batch behind is applied first
-		"replay/lane.go", `	err := l.settle(ctx, l.now)
+		"replay/lane.go", `	if err == nil {
+		close(ready)
+		err = l.settle(ctx, l.now)
+	}
 	if err != nil {
 		cancel()
 	}
 	wg.Wait()
-`, `	if mutant == "ahead-passes" {
+`, `	if mutant == "ahead-passes" && err == nil {
+		close(ready)
 		wg.Wait()
 		if taken != nil || l.next.empty() {
 			return taken
@@ -58,8 +62,12 @@ var patches = []patch{
 			return err
 		}
 		l.next.entries = 0
+		return l.settle(ctx, l.now)
 	}
-	err := l.settle(ctx, l.now)
+	if err == nil {
+		close(ready)
+		err = l.settle(ctx, l.now)
+	}
 	if err != nil {
 		cancel()
 	}

@@ -126,6 +126,7 @@ func Run(t *testing.T, cfg Config) {
 		{"Load", loadCases},
 		{"Ledger", ledgerCases},
 		{"Apply", applyCases},
+		{"Stage", stageCases},
 		{"Lists", listCases},
 		{"Capture", captureCases},
 		{"Keys", cfg.keyCases()},

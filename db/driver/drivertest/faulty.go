@@ -35,6 +35,7 @@ func Faulty(d *driver.Database, fault func(op string) error) *driver.Database {
 	wrap[driver.Ledger](&w.Ledger, faultyLedger{d.Ledger, h})
 	wrap[driver.Lists](&w.Lists, faultyLists{d.Lists, h})
 	wrap[driver.Applier](&w.Applier, faultyApplier{d.Applier, h})
+	wrap[driver.Stager](&w.Stager, faultyStager{d.Stager, h})
 	wrap[driver.Capturer](&w.Capturer, faultyCapturer{d.Capturer, h})
 	wrap[driver.Recorder](&w.Recorder, faultyRecorder{d.Recorder, h})
 	wrap[driver.Watcher](&w.Watcher, faultyWatcher{d.Watcher, h})

@@ -17,6 +17,32 @@ func (f faultyApplier) Apply(ctx context.Context, d driver.Delta) error {
 	return f.h.around("Applier.Apply", func() error { return f.Applier.Apply(ctx, d) })
 }
 
+type faultyStager struct {
+	driver.Stager
+	h hook
+}
+
+func (f faultyStager) Stage(ctx context.Context, d driver.Delta, quick bool) (staged driver.Staged, err error) {
+	err = f.h.around("Stager.Stage", func() (err error) { staged, err = f.Stager.Stage(ctx, d, quick); return err })
+	switch {
+	case staged == nil:
+		return nil, err
+	case err != nil:
+		staged.Close()
+		return nil, err
+	}
+	return faultyStaged{staged, f.h}, nil
+}
+
+type faultyStaged struct {
+	driver.Staged
+	h hook
+}
+
+func (f faultyStaged) Apply(ctx context.Context, d driver.Delta) error {
+	return f.h.around("Applier.Apply", func() error { return f.Staged.Apply(ctx, d) })
+}
+
 func (f faultyApplier) Part(ctx context.Context, t *schema.Table, s schema.Shape, k *schema.Key, epoch int64) (n int64, err error) {
 	err = f.h.around("Applier.Part", func() (err error) { n, err = f.Applier.Part(ctx, t, s, k, epoch); return err })
 	return n, err
