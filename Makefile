@@ -54,9 +54,9 @@ model:
 	model/run.sh
 
 # Whole moves through real servers with the network, the servers, the disks, the clocks and the program itself failing at random:
-# make chaos ROUNDS=100 SEED=7 PAIRS=mariadb/pg,pg/pg MINUTES=60. Run it as root: it mounts small disks to fill them (docs/reliability.md).
+# make chaos ROUNDS=100 SEED=7 PAIRS=mariadb/pg,pg/pg BREAKS=2 MINUTES=60. Run it as root: it mounts small disks to fill them (docs/reliability.md).
 chaos: install-servers
-	CHAOS_ROUNDS=$(or $(ROUNDS),50) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_FOR=$(or $(MINUTES),600)m CHAOS_WORDS=1 \
+	CHAOS_ROUNDS=$(or $(ROUNDS),50) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_BREAKS=$(BREAKS) CHAOS_FOR=$(or $(MINUTES),600)m CHAOS_WORDS=1 \
 	$(GO) test -count=1 -v -timeout 24h -run 'TestChaos$$' ./internal/e2e
 
 # So many schedules of the simulation, from SEED on (docs/reliability.md). One that fails is shrunk and kept in

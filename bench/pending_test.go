@@ -99,7 +99,8 @@ var (
 		"mariadb":  {"SET GLOBAL userstat=1", "CREATE TABLE hot (id int PRIMARY KEY, n bigint NOT NULL)", "INSERT INTO hot SELECT seq, 0 FROM seq_1_to_1000"},
 	}
 	hotChanges = map[string]string{
-		"postgres": "DO 'BEGIN FOR i IN 1..%d LOOP UPDATE hot SET n = n + 1 WHERE id = 500; END LOOP; END'",
+		// Within one transaction each change would pass all versions before it.
+		"postgres": "DO 'BEGIN FOR i IN 1..%d LOOP UPDATE hot SET n = n + 1 WHERE id = 500; IF i %% 200 = 0 THEN COMMIT; END IF; END LOOP; END'",
 		"mariadb": "DELIMITER $$\nBEGIN NOT ATOMIC SET sql_log_bin=0; START TRANSACTION; FOR i IN 1..%d DO " +
 			"UPDATE hot SET n = n + 1 WHERE id = 500; END FOR; COMMIT; END$$",
 	}

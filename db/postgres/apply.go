@@ -40,7 +40,7 @@ func (db *database) Stage(ctx context.Context, d driver.Delta, quick bool) (driv
 	w := &turn{lease: l, table: d.Table.Number}
 	if err := w.fill(ctx, d); err != nil {
 		w.Close()
-		return nil, applying(d, err)
+		return nil, fmt.Errorf("stage rows of %s: %w", d.Table.Name, err)
 	}
 	return w, nil
 }

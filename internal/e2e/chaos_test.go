@@ -20,8 +20,8 @@ import (
 // TestChaos moves the shop again and again with everything done to the move that is done to moves: the network, the servers,
 // the disks, the clocks, the application's locks and the program itself fail at random, from a seed. After each fault the same
 // command is given again, until the move is done; then the judge compares. CHAOS_ROUNDS says how many rounds (20), CHAOS_SEED
-// which (WHIMBREL_SEED), CHAOS_PAIRS which pairs of products (mariadb/pg,pg/sqlite), CHAOS_FOR after how long no
-// further round begins (2m). A table at the end says what was done how often.
+// which (WHIMBREL_SEED), CHAOS_PAIRS which pairs of products (mariadb/pg,pg/sqlite), CHAOS_BREAKS how many times as many connections break (1),
+// CHAOS_FOR after how long no further round begins (2m). A table at the end says what was done how often.
 func TestChaos(t *testing.T) {
 	c := &chaos{t: t, sides: map[string]*side{}, counts: map[string]int{}, fell: map[string]int{}, words: map[string]int{}, began: time.Now()}
 	first := seed(t)
@@ -259,7 +259,7 @@ func (r *round) configure(from, to string) *move {
 func (r *round) network(i uint64) faultproxy.Plan {
 	return faultproxy.Plan{
 		Seed: r.seed + i<<32, Every: 1 << (11 + r.rng.Int64N(5)), Longest: time.Duration(200+r.rng.IntN(2500)) * time.Millisecond,
-		Most: 10 + r.rng.IntN(70), Ghost: time.Duration(r.rng.IntN(2)*r.rng.IntN(120)) * time.Second,
+		Most: number(r.t, "CHAOS_BREAKS", 1) * (10 + r.rng.IntN(70)), Ghost: time.Duration(r.rng.IntN(2)*r.rng.IntN(120)) * time.Second,
 		Weights: map[faultproxy.Kind]int{
 			faultproxy.Delay: 3, faultproxy.Split: 6, faultproxy.Trickle: 6, faultproxy.Join: 6, faultproxy.CutUp: 4, faultproxy.CutDown: 4, faultproxy.Silent: 1,
 		},

@@ -154,8 +154,8 @@ func (l *Lane) carry(ctx context.Context, more bool) error {
 	var taken error
 	ready := make(chan struct{})
 	wg.Go(func() {
-		if taken = l.take(taking, l.next, nil, front); taken != nil || l.next.empty() {
-			return
+		if taken = l.take(taking, l.next, nil, front); taken != nil || l.next.empty() || l.next.receipt.Emptied() {
+			return // where the table was emptied, every key is read before the batch has its turn, for hours perhaps
 		}
 		select {
 		case <-ready: // a batch whose turn it is does not wait for a session that the one behind it has
