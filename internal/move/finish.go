@@ -1,6 +1,7 @@
 package move
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,14 +36,32 @@ func (m *Move) openTarget(ctx context.Context) error {
 	return nil
 }
 
+// openAtOnce is how many tables are opened at one time where each waits for somebody: PostgreSQL's own housekeeping, three workers of
+// which look at the tables that a load has filled, gives way after a second.
+const openAtOnce = 3
+
 // openTables lets everybody write to tables of the target. Again: does nothing.
 func (m *Move) openTables(ctx context.Context, target *driver.Database, tables []*table) error {
-	return together(target, tables, func(many driver.Many) error { return many.OpenAll(ctx, targets(tables)) }, func(t *table) error {
+	if target.Many != nil && len(tables) > 1 && target.Many.OpenAll(ctx, targets(tables)) == nil {
+		return nil
+	}
+	open := func(ctx context.Context, t *table) error {
 		if err := target.Guard.Open(ctx, t.target); err != nil && !m.gone(ctx, target, t, err) {
-			return fmt.Errorf("open %s at the target: %w", t.target.Name, err)
+			return fmt.Errorf("open it at the target: %w", err)
 		}
 		return nil
-	})
+	}
+	most := openAtOnce
+	if w := target.Info.Limits.Writers; w > 0 {
+		most = min(most, w)
+	}
+	// The last one takes away what the guards of all tables had in common, and must be alone; nobody has business with the smallest.
+	last := slices.MinFunc(tables, func(a, b *table) int { return cmp.Compare(a.rows, b.rows) })
+	others := slices.DeleteFunc(slices.Clone(tables), func(t *table) bool { return t == last })
+	if err := each(ctx, others, most, open); err != nil {
+		return err
+	}
+	return each(ctx, []*table{last}, 1, open)
 }
 
 // startApplication runs the operator's start command, and what the release has for it.
