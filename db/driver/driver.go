@@ -73,6 +73,9 @@ type Database struct {
 	// frozen, or whose machine is gone, would hold its successor up until the server gives it up. Nil where a session can not
 	// outlive its process, or none can be told from others'. Again: ends none.
 	Inherit func(ctx context.Context) error
+	// Vacate has the server's own housekeeping leave a table at which it is at work, so that Guard.Open waits for nobody; it may come
+	// back after a while. Nil where it holds nothing that Open needs. Again: does so again.
+	Vacate func(ctx context.Context, t *schema.Table) error
 	// Free returns the bytes that are free on the disk of the data, of which the records take their part; nil where only the server's
 	// machine knows. Again: looks again.
 	Free  func(ctx context.Context) (int64, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -99,6 +100,24 @@ func opening(tables ...*schema.Table) string {
 			WHERE p.pronamespace = to_regnamespace('whimbrel_target') AND p.proname = 'guard' AND t.tgname IN (`+strings.Join(names, ", ")+`)
 		LOOP EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', one.name, one.of); END LOOP; END`) + ";"
 }
+
+// vacate asks for the weakest lock that autovacuum's excludes: the server ends a vacuum or analyze for whoever has waited for it for
+// deadlock_timeout. Readers and writers do not notice the lock, and it is given back at once.
+func (db *database) vacate(ctx context.Context, t *schema.Table) error {
+	l, err := db.worker(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	defer l.rollback(ctx)
+	if err := l.script(ctx, lockTimeout(vacating)+"LOCK TABLE "+db.dialect().table(t.Name)+" IN SHARE UPDATE EXCLUSIVE MODE"); err != nil {
+		return fmt.Errorf("have vacuum leave %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// vacating is how long vacate waits: some multiple of deadlock_timeout as servers usually have it, a second.
+const vacating = 5 * time.Second
 
 // Open lets everybody write.
 func (g guard) Open(ctx context.Context, t *schema.Table) error {

@@ -58,6 +58,7 @@ func (m *Move) shutSource(ctx context.Context) error {
 	if err := m.stillOurs(ctx); err != nil {
 		return err
 	}
+	m.vacate(ctx)
 	failpoint.Hit("gate.shut.before")
 	tables := m.shut()
 	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -34,6 +35,23 @@ func (m *Move) openTarget(ctx context.Context) error {
 		failpoint.Hit("guard.open.after")
 	}
 	return nil
+}
+
+// vacate has the target's housekeeping leave the tables that are not small, while the downtime goes on: behind a load it is at work, and
+// each table would be waited for when it is opened. Nothing hangs on it. Again: does so again.
+func (m *Move) vacate(ctx context.Context) {
+	target, err := m.target(ctx)
+	if err != nil || target.Vacate == nil {
+		return
+	}
+	large := slices.DeleteFunc(of(m.tables(), Uptime, Downtime), (*table).isTiny)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	m.vacating.Go(func() {
+		defer cancel()
+		if err := each(ctx, large, openAtOnce, func(ctx context.Context, t *table) error { return target.Vacate(ctx, t.target) }); err != nil {
+			m.log.Debug("the target's housekeeping was not asked to leave", "error", err)
+		}
+	})
 }
 
 // openAtOnce is how many tables are opened at one time where each waits for somebody: PostgreSQL's own housekeeping, three workers of

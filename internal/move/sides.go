@@ -228,6 +228,7 @@ func (m *Move) Close() error {
 	for _, db := range m.sides.opened {
 		errs = append(errs, db.Close())
 	}
+	m.vacating.Wait() // their sessions have ended
 	m.sides.opened, m.sides.view, m.sides.epoch = nil, nil, 0
 	return errors.Join(errs...)
 }
