@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,13 +20,16 @@ const (
 	enough   = 256 << 10        // of what has come for which the system wakes a reader meanwhile
 )
 
-// patient is a connection that is read so. One goroutine reads at a time.
+// patient is a connection that is read so. Libraries have two goroutines read at a time where they give a connection up: they take turns,
+// as they would at the system, or one would wait for a byte under the other's bound.
 type patient struct {
 	net.Conn
 	raw      syscall.RawConn
 	answered atomic.Int64 // bytes read since something was last written
-	drained  bool         // the last read took all that had come
-	low      bool         // the system wakes the reader for any byte: it must whenever a read is to wait
+
+	reading sync.Mutex
+	drained bool // the last read took all that had come
+	low     bool // the system wakes the reader for any byte: it must whenever a read is to wait
 }
 
 // patiently makes a TCP connection patient and leaves others as they are, whose systems wake for every piece in any case.
@@ -51,14 +56,14 @@ func (p *patient) Write(b []byte) (int, error) {
 
 // Read reads what has come.
 func (p *patient) Read(b []byte) (n int, err error) {
+	p.reading.Lock()
+	defer p.reading.Unlock()
 	defer func() { p.drained = p.answered.Add(int64(n)) > promptly && n < len(b) }()
 	if p.drained && p.answered.Load() > promptly {
-		if err := p.wake(enough); err != nil {
-			return 0, err
-		}
+		_ = p.wake(enough) // or be woken for each piece
 		time.Sleep(lookAt)
-		if n := p.there(b); n > 0 {
-			return n, nil
+		if n, err := p.there(b); n > 0 || err != nil {
+			return n, err
 		}
 	}
 	if err := p.wake(1); err != nil {
@@ -67,20 +72,25 @@ func (p *patient) Read(b []byte) (n int, err error) {
 	return p.Conn.Read(b)
 }
 
-// there reads what has come without waiting; 0 where nothing has, or where the connection has ended.
-func (p *patient) there(b []byte) (n int) {
-	err := p.raw.Read(func(fd uintptr) bool {
+// there reads what has come without waiting; 0 where nothing has, or where the connection has ended well or was closed here, which the next
+// read tells. An error it must tell itself: the system does not say it twice.
+func (p *patient) there(b []byte) (n int, err error) {
+	closed := p.raw.Read(func(fd uintptr) bool {
 		for {
-			var err error
 			if n, err = syscall.Read(int(fd), b); !errors.Is(err, syscall.EINTR) {
 				return true
 			}
 		}
 	})
-	if err != nil {
-		return 0
+	if closed != nil || errors.Is(err, syscall.EAGAIN) {
+		return 0, nil
 	}
-	return max(n, 0)
+	if err != nil {
+		return 0, &net.OpError{
+			Op: "read", Net: p.LocalAddr().Network(), Source: p.LocalAddr(), Addr: p.RemoteAddr(), Err: os.NewSyscallError("read", err),
+		}
+	}
+	return n, nil
 }
 
 // wake tells the system how much must have come for it to wake a reader.

@@ -131,6 +131,57 @@ func TestWaitsInALongAnswer(t *testing.T) {
 	}
 }
 
+// What broke a connection in the middle of a long answer is told, and not that the answer was at its end.
+func TestALongAnswerThatBreaksOff(t *testing.T) {
+	broken := make(chan struct{})
+	c := talk(t, func(c net.Conn) {
+		_, _ = c.Write(make([]byte, 1<<20))
+		<-broken
+		_, _ = c.Write([]byte("x"))
+		_ = c.(*net.TCPConn).SetLinger(0) // the end is a reset
+	})
+	if _, err := io.ReadFull(c, make([]byte, 1<<20-1)); err != nil {
+		t.Fatal(err)
+	}
+	close(broken)
+	buffer := make([]byte, 64<<10)
+	for {
+		switch n, err := c.Read(buffer); {
+		case errors.Is(err, syscall.ECONNRESET):
+			return
+		case err != nil || n == 0:
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+	}
+}
+
+// A library that gives a connection up may have one goroutine read what is left and another one wait still: each is told the end.
+func TestTwoReadersOfOneConnection(t *testing.T) {
+	over := make(chan struct{})
+	c := talk(t, func(c net.Conn) {
+		for range 200 {
+			_, _ = c.Write(make([]byte, 8<<10))
+		}
+		<-over
+	})
+	if _, err := io.ReadFull(c, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	ends := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := io.Copy(io.Discard, c)
+			ends <- err
+		}()
+	}
+	close(over)
+	for range 2 {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Libraries look below a connection whether the other end still stands.
 func TestALibraryCanLookBelow(t *testing.T) {
 	over := make(chan struct{})
