@@ -78,8 +78,8 @@ func (w *turn) fill(ctx context.Context, d driver.Delta) (err error) {
 
 // Apply carries what was filled in into the table.
 func (w *turn) Apply(ctx context.Context, d driver.Delta) error {
-	if w.ended {
-		return applying(d, errors.New("it had its turn"))
+	if w.ended || w.conn.TxStatus() != 'T' {
+		return applying(d, errors.New("what was staged is not there: it had its turn, was closed or was undone"))
 	}
 	w.ended = true
 	if err := w.carry(ctx, d); err != nil {
@@ -120,6 +120,7 @@ func (w *turn) Close() {
 		return
 	}
 	if !w.ended {
+		w.ended = true
 		w.forgetStage()
 		w.rollback(context.Background())
 	}

@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -162,6 +163,8 @@ type database struct {
 	server   string
 	encoding string
 	silent   bool // our sessions may set session_replication_role
+
+	refused atomic.Int64 // when a session could not be made last, in ns since 1970
 
 	closing sync.Mutex
 	closed  bool

@@ -46,14 +46,23 @@ func (db *database) pool(size int) (*puddle.Pool[*session], error) {
 func (db *database) worker(ctx context.Context) (*lease, error) { return db.lease(ctx, db.workers) }
 func (db *database) keeper(ctx context.Context) (*lease, error) { return db.lease(ctx, db.keepers) }
 
-// spare is a session for rows if one is free at once; nil else.
+// spare is a session for rows if one is free at once; nil else. One that may be made is made meanwhile, for whoever asks next: it
+// outlives the caller's business. Where none could be made, the server is left alone for a while.
 func (db *database) spare(ctx context.Context) (*lease, error) {
-	l, err := db.acquired(ctx, db.workers.TryAcquire)
+	if time.Since(time.Unix(0, db.refused.Load())) < respite && db.workers.Stat().IdleResources() == 0 {
+		return nil, nil //nolint:nilnil // none is free
+	}
+	l, err := db.acquired(ctx, func(ctx context.Context) (*puddle.Resource[*session], error) {
+		return db.workers.TryAcquire(context.WithoutCancel(ctx))
+	})
 	if errors.Is(err, puddle.ErrNotAvailable) {
 		return nil, nil //nolint:nilnil // none is free
 	}
 	return l, err
 }
+
+// respite is how long after a failure no session is made that can be done without.
+const respite = 5 * time.Second
 
 func (db *database) lease(ctx context.Context, pool *puddle.Pool[*session]) (*lease, error) {
 	return db.acquired(ctx, pool.Acquire)
@@ -61,6 +70,9 @@ func (db *database) lease(ctx context.Context, pool *puddle.Pool[*session]) (*le
 
 func (db *database) acquired(ctx context.Context, acquire func(context.Context) (*puddle.Resource[*session], error)) (*lease, error) {
 	for {
+		if db.over() {
+			return nil, errOver
+		}
 		held, err := acquire(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", db.name, err)
@@ -68,7 +80,7 @@ func (db *database) acquired(ctx context.Context, acquire func(context.Context) 
 		l := &lease{session: held.Value(), held: held, db: db}
 		if !db.hold(l.session) {
 			held.Destroy()
-			return nil, &failure{class: driver.Lost, err: errors.New("the database is closed")}
+			return nil, errOver
 		}
 		if held.IdleDuration() < time.Second || l.conn.Ping(ctx) == nil {
 			return l, nil
@@ -78,6 +90,16 @@ func (db *database) acquired(ctx context.Context, acquire func(context.Context) 
 			return nil, err
 		}
 	}
+}
+
+// errOver answers whoever asks for a session of a database that was closed.
+var errOver = &failure{class: driver.Lost, err: errors.New("the database is closed")}
+
+// over says whether the database was closed.
+func (db *database) over() bool {
+	db.closing.Lock()
+	defer db.closing.Unlock()
+	return db.closed
 }
 
 // hold notes who is given out, so that close can end it; false after close.
@@ -132,17 +154,27 @@ const settings = `SET search_path = pg_catalog;
 	SET row_security = off; SET client_min_messages = error; SET default_transaction_isolation = 'read committed';
 	SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
 	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '15min'; SET jit = off;
-	SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');`
+	SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');
+	SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;` // since 17
 
 // connect opens one session. A target's sessions let no trigger and no foreign key act, where the role may say so.
-func (db *database) connect(ctx context.Context) (*session, error) {
+func (db *database) connect(ctx context.Context) (s *session, err error) {
+	defer func() {
+		if err != nil {
+			db.refused.Store(time.Now().UnixNano())
+		}
+	}()
 	conn, err := pgconn.ConnectConfig(ctx, db.config)
 	if err != nil {
 		return nil, &failure{class: connectClass(err), err: err}
 	}
 	conn.Frontend().SetMaxBodyLen(mostMessage)
-	s := &session{conn: conn, stages: map[int]*stage{}}
-	if err := s.prepare(ctx, db.options); err != nil {
+	s = &session{conn: conn, stages: map[int]*stage{}}
+	err = s.prepare(ctx, db.options)
+	if err == nil && db.over() {
+		err = errOver
+	}
+	if err != nil {
 		_ = conn.Close(ctx)
 		return nil, err
 	}
