@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -32,6 +33,7 @@ type Lane struct {
 	bound  int          // the entries a batch may have, so that its rows stay small in memory
 	number int64        // the last batch that both sides have; -1 before they were asked
 	high   atomic.Int64 // the last batch that this lane has applied
+	done   Done         // of this step so far
 	now    *batch
 	next   *batch // read while now is applied
 }
@@ -72,7 +74,7 @@ var ErrAgain = errors.New("the two sides know another batch than this lane; what
 
 // Step takes a batch and applies it, and, while there are more and the source can, takes the next one meanwhile, a few in a
 // row. An error leaves both sides as they were or the batch applied at the target and its entries still in the record; the
-// next Step asks both ledgers and goes on from there.
+// next Step asks both ledgers and goes on from there. What is done is what both sides have, also where it ends with an error.
 func (l *Lane) Step(ctx context.Context) (Done, error) {
 	done, err := l.step(ctx)
 	if err != nil {
@@ -82,11 +84,15 @@ func (l *Lane) Step(ctx context.Context) (Done, error) {
 	return done, nil
 }
 
-// inARow is how many batches one step takes at most: then the record is read from its beginning again, where an entry that
-// became visible late may stand.
-const inARow = 32
+// inARow is how many batches one step takes at most, and aWhile for how long it begins new ones: then the record is read from its
+// beginning again, where an entry that became visible late may stand, and keys that wait on the repair list are taken.
+const (
+	inARow = 32
+	aWhile = 2 * time.Second
+)
 
 func (l *Lane) step(ctx context.Context) (done Done, err error) {
+	l.done = Done{}
 	if l.Lanes > 1 && len(l.To.Table.Uniques) > 0 {
 		return done, errLanes
 	}
@@ -96,11 +102,11 @@ func (l *Lane) step(ctx context.Context) (done Done, err error) {
 	if err := l.first(ctx); err != nil {
 		return done, err
 	}
-	for n := 1; err == nil && !l.now.empty(); n++ {
-		done.Entries, done.Mended = done.Entries+l.now.entries, done.Mended+l.now.mended.Len()
-		more := n < inARow && l.full(l.now) && l.ahead()
+	defer func() { done.Entries, done.Mended, done.Rows = l.done.Entries, l.done.Mended, l.done.Rows }()
+	for n, began := 1, time.Now(); err == nil && !l.now.empty(); n++ {
+		more := n < inARow && time.Since(began) < aWhile && l.full(l.now) && l.ahead()
 		err = l.carry(ctx, more)
-		done.Rows, done.Full = done.Rows+l.now.images.Len(), n > 1 || l.full(l.now)
+		done.Full = n > 1 || l.full(l.now)
 		if !more {
 			break
 		}
@@ -313,6 +319,7 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	if err := b.receipt.Forget(ctx, delta.Number); err != nil {
 		return fmt.Errorf("forget batch %d: %w", delta.Number, err)
 	}
+	l.done.Entries, l.done.Mended, l.done.Rows = l.done.Entries+b.entries, l.done.Mended+b.mended.Len(), l.done.Rows+b.images.Len()
 	failpoint.Hit("replay.forgotten")
 	return nil
 }

@@ -118,7 +118,6 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 	if err != nil {
 		return done, false, err
 	}
-	t.Replayed.Add(int64(done.Entries))
 	emptied = !done.Full
 	t.turn(emptied, asked)
 	return done, emptied, nil
@@ -129,6 +128,7 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 func (t *Table) step(ctx context.Context) (done Done, err error) {
 	for range 5 {
 		done, err = t.lane.Step(ctx)
+		t.Replayed.Add(int64(done.Entries))
 		if !errors.Is(err, ErrAgain) && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
 			return done, err
 		}
