@@ -246,6 +246,7 @@ type Guard interface {
 	// somebody has altered it or taken it off, as far as the catalog shows that even where it was put back. Opaque; kept by
 	// the caller. Again: looks again.
 	Stands(ctx context.Context, t *schema.Table) (string, error)
-	// Open lets everybody write to it. Again: does nothing.
+	// Open lets everybody write to it. Where somebody is at the table for longer than some seconds it fails with Classify's Transient and
+	// says who. Again: does nothing.
 	Open(ctx context.Context, t *schema.Table) error
 }

@@ -317,8 +317,17 @@ func (s *session) settle(ctx context.Context, names []string, w driver.Wait) err
 	return err
 }
 
+// holders names whoever holds a lock on these tables with which it may write, but the server's own; anybody whoever holds any.
 func (s *session) holders(ctx context.Context, names []string) ([]string, error) {
-	r, err := s.query(ctx, holdersQuery, nameArray(names))
+	return s.locks(ctx, names, "false")
+}
+
+func (s *session) anybody(ctx context.Context, names []string) ([]string, error) {
+	return s.locks(ctx, names, "true")
+}
+
+func (s *session) locks(ctx context.Context, names []string, any string) ([]string, error) {
+	r, err := s.query(ctx, holdersQuery, nameArray(names), any)
 	if err != nil {
 		return nil, err
 	}

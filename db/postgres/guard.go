@@ -119,6 +119,9 @@ func (db *database) vacate(ctx context.Context, t *schema.Table) error {
 // vacating is how long vacate waits: some multiple of deadlock_timeout as servers usually have it, a second.
 const vacating = 5 * time.Second
 
+// opened is how long Open waits for others: longer than for the server's own vacuum, which gives way, unless it saves transaction numbers.
+const opened = 10 * time.Second
+
 // Open lets everybody write.
 func (g guard) Open(ctx context.Context, t *schema.Table) error {
 	l, err := g.db.keeper(ctx)
@@ -126,7 +129,15 @@ func (g guard) Open(ctx context.Context, t *schema.Table) error {
 		return err
 	}
 	defer l.release()
-	if err := l.exec(ctx, opening(t)); err != nil && classify(err) != driver.Missing {
+	defer l.rollback(ctx)
+	switch err := l.script(ctx, lockTimeout(opened)+opening(t)); {
+	case err == nil || classify(err) == driver.Missing:
+		l.rollback(ctx)
+	case classify(err) == driver.Transient:
+		l.rollback(ctx)
+		who, _ := l.anybody(ctx, []string{g.db.dialect().table(t.Name)})
+		return fmt.Errorf("open %s: somebody is at it: %s: %w", t.Name, strings.Join(who, "; "), err)
+	default:
 		return fmt.Errorf("open %s: %w", t.Name, err)
 	}
 	if err := l.dropGuard(ctx); err != nil {

@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
 )
 
 // autovacuum is how many of the server's workers are at the table v.
@@ -45,5 +48,25 @@ func TestHousekeepingLeavesATable(t *testing.T) {
 	}
 	if took := time.Since(began); took > 800*time.Millisecond { // deadlock_timeout is a second
 		t.Errorf("to open the table took %v", took)
+	}
+}
+
+// A table that somebody is at for long is not waited for without a word: whoever opens it learns who that is, and opens it later.
+func TestOpeningSaysWhoIsInTheWay(t *testing.T) {
+	p := pair(t, "")
+	p.there.do("CREATE TABLE w (id int PRIMARY KEY)")
+	table := tableOf(t, p.target, "w")
+	if err := p.target.Guard.Shut(t.Context(), table, p.epoch); err != nil {
+		t.Fatal(err)
+	}
+	other := login(t, p.there.address)
+	other.do("BEGIN; LOCK TABLE w IN SHARE UPDATE EXCLUSIVE MODE")
+	err := p.target.Guard.Open(t.Context(), table)
+	if err == nil || classify(err) != driver.Transient || !strings.Contains(err.Error(), "session "+other.ask("SELECT pg_backend_pid()")) {
+		t.Errorf("%v (%v)", err, classify(err))
+	}
+	other.do("COMMIT")
+	if err := p.target.Guard.Open(t.Context(), table); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,12 +3,13 @@ package move
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
+	"github.com/whimbrel/whimbrel/internal/load"
 )
 
 // openTarget lets everybody write to the target's tables. Hours may lie between the answer and this step: that the answer
@@ -37,6 +38,32 @@ func (m *Move) openTarget(ctx context.Context) error {
 	return nil
 }
 
+// vacating is whoever has the target's housekeeping leave.
+type vacating struct {
+	sync.WaitGroup
+	mu   sync.Mutex
+	stop context.CancelFunc
+}
+
+// begin ends who is at it and returns the next one's context.
+func (v *vacating) begin(ctx context.Context) context.Context {
+	v.end()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ctx, v.stop = context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	return ctx
+}
+
+// end has who is at it leave off, and waits for them. Again: does nothing.
+func (v *vacating) end() {
+	v.mu.Lock()
+	if v.stop != nil {
+		v.stop()
+	}
+	v.mu.Unlock()
+	v.Wait()
+}
+
 // vacate has the target's housekeeping leave the tables that are not small, while the downtime goes on: behind a load it is at work, and
 // each table would be waited for when it is opened. Nothing hangs on it. Again: does so again.
 func (m *Move) vacate(ctx context.Context) {
@@ -45,9 +72,8 @@ func (m *Move) vacate(ctx context.Context) {
 		return
 	}
 	large := slices.DeleteFunc(of(m.tables(), Uptime, Downtime), (*table).isTiny)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	ctx = m.vacating.begin(ctx)
 	m.vacating.Go(func() {
-		defer cancel()
 		if err := each(ctx, large, openAtOnce, func(ctx context.Context, t *table) error { return target.Vacate(ctx, t.target) }); err != nil {
 			m.log.Debug("the target's housekeeping was not asked to leave", "error", err)
 		}
@@ -64,10 +90,17 @@ func (m *Move) openTables(ctx context.Context, target *driver.Database, tables [
 		return nil
 	}
 	open := func(ctx context.Context, t *table) error {
-		if err := target.Guard.Open(ctx, t.target); err != nil && !m.gone(ctx, target, t, err) {
-			return fmt.Errorf("open it at the target: %w", err)
+		_, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (struct{}, error) {
+			err := target.Guard.Open(ctx, t.target)
+			if err != nil && load.Passing(target.Dialect, err) {
+				m.log.Warn("a table of the target could not be opened yet", "table", t.name, "error", err)
+			}
+			return struct{}{}, err
+		})
+		if err != nil && m.gone(ctx, target, t, err) {
+			return nil
 		}
-		return nil
+		return err
 	}
 	most := openAtOnce
 	if w := target.Info.Limits.Writers; w > 0 {

@@ -35,6 +35,30 @@ func (g *slowGuard) Open(ctx context.Context, t *schema.Table) error {
 	}
 }
 
+// Who has the target's housekeeping leave does not keep a move from being closed.
+func TestClosingWaitsForNoHousekeeping(t *testing.T) {
+	began := make(chan struct{}, 1)
+	slow := &driver.Database{Vacate: func(ctx context.Context, _ *schema.Table) error {
+		began <- struct{}{}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}}
+	m := &Move{}
+	ctx := m.vacating.begin(t.Context())
+	m.vacating.Go(func() { _ = slow.Vacate(ctx, nil) })
+	<-began
+	done := make(chan error)
+	go func() { done <- m.Close() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("closing waits for the target's housekeeping")
+	}
+}
+
 // Tables that are each waited for are waited for together; the smallest is opened behind the others.
 func TestTablesAreOpenedTogether(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -224,11 +224,11 @@ func (m *Move) nextEpoch(ctx context.Context, target *driver.Database) (int64, e
 func (m *Move) Close() error {
 	m.sides.mu.Lock()
 	defer m.sides.mu.Unlock()
+	m.vacating.end()
 	var errs []error
 	for _, db := range m.sides.opened {
 		errs = append(errs, db.Close())
 	}
-	m.vacating.Wait() // their sessions have ended
 	m.sides.opened, m.sides.view, m.sides.epoch = nil, nil, 0
 	return errors.Join(errs...)
 }

@@ -1,7 +1,7 @@
 -- $1 names of tables. Who holds a lock on them, or on a partition of theirs, that lets it write: sessions and prepared
--- transactions.
+-- transactions. $2: who holds any lock, the server's own workers too.
 SELECT DISTINCT CASE WHEN l.pid IS NULL THEN 'prepared transaction ' || coalesce(quote_literal(p.gid), l.virtualtransaction)
-	ELSE 'session ' || l.pid || coalesce(' of ' || a.usename, '') || coalesce(' (' || nullif(a.application_name, '') || ')', '')
+	ELSE 'session ' || l.pid || coalesce(' of ' || a.usename, '') || coalesce(' (' || coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')) || ')', '')
 	END AS holder
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -12,7 +12,7 @@ WHERE l.locktype = 'relation' AND l.granted
 	AND l.relation IN (
 		SELECT t.name::regclass FROM unnest($1::text[]) AS t(name)
 		UNION SELECT p.relid FROM unnest($1::text[]) AS t(name), pg_partition_tree(t.name::regclass) AS p)
-	AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+	AND ($2::bool OR l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
 	AND l.pid IS DISTINCT FROM pg_backend_pid()
-	AND NOT coalesce(a.backend_type IN ('autovacuum worker', 'parallel worker'), false)
+	AND ($2::bool OR NOT coalesce(a.backend_type IN ('autovacuum worker', 'parallel worker'), false))
 ORDER BY 1;
