@@ -9,7 +9,7 @@
 //	               make bench-compare prints what each run of the benchmark in it came to
 //	BENCH_MOVE     a line of configuration for every move, such as sessions: {source: 2, target: 2}
 //	BENCH_PROGRAM  another whimbrel than bin/whimbrel
-//	BENCH_BESIDE   more whimbrels, which take turns with it under their files' names: what one change has brought
+//	BENCH_BESIDE   more whimbrels, which take turns with it under their paths: what one change has brought
 //
 // table_test.go says how figures are judged, measure_test.go what is measured, database_test.go which servers there are,
 // program_test.go how the program is watched. Each other file has the works of one kind, beginning with what they are.
@@ -98,7 +98,8 @@ func (g *grounds) beside(contestants []contestant) (more []contestant) {
 			if c.name != ours {
 				continue
 			}
-			more = append(more, contestant{name: filepath.Base(program), run: func(b testing.TB) (outcome, error) {
+			// By its whole path: a program before the change has our own name as a rule.
+			more = append(more, contestant{name: program, run: func(b testing.TB) (outcome, error) {
 				usual := g.program
 				defer func() { g.program = usual }()
 				g.program = program
