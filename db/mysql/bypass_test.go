@@ -126,9 +126,9 @@ func TestTablesThatAreSwappedAndPartitions(t *testing.T) {
 }
 
 // TestTheServersDefaultsAreNotOurs: triggers keep a strict sql_mode, whatever the server's or the application's is, and each
-// session reads committed rows only (HAZARDS 24, 32).
+// session reads committed rows only, and times in UTC (HAZARDS 24, 32, 70).
 func TestTheServersDefaultsAreNotOurs(t *testing.T) {
-	own := testserver.New(t, "mariadb", "transaction-isolation=READ-UNCOMMITTED", "sql-mode=", "default-storage-engine=Aria")
+	own := testserver.New(t, "mariadb", "transaction-isolation=READ-UNCOMMITTED", "sql-mode=", "default-storage-engine=Aria", "default-time-zone=+09:00")
 	u, err := url.Parse(own.Create(t, "shop"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,9 +136,9 @@ func TestTheServersDefaultsAreNotOurs(t *testing.T) {
 	s := open(t, u.String(), driver.Source)
 	for _, p := range []*pool{s.d.work, s.d.control} {
 		if err := p.with(t.Context(), func(ses *session) error {
-			line, err := ses.row(t.Context(), "SELECT @@SESSION.tx_isolation, @@GLOBAL.tx_isolation")
-			if err == nil && (line[0] != "READ-COMMITTED" || line[1] != "READ-UNCOMMITTED") {
-				t.Error("isolation: ", line)
+			line, err := ses.row(t.Context(), "SELECT @@SESSION.tx_isolation, @@GLOBAL.tx_isolation, @@SESSION.time_zone")
+			if err == nil && (line[0] != "READ-COMMITTED" || line[1] != "READ-UNCOMMITTED" || line[2] != "+00:00") {
+				t.Error("isolation and time zone: ", line)
 			}
 			return err
 		}); err != nil {

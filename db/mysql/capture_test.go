@@ -111,6 +111,7 @@ func TestKeysThatACollationFindsEqual(t *testing.T) {
 		t.Fatal(r.Entries())
 	}
 	same(t, "by key", s.read(driver.Query{Table: tb, Shape: shape, Keys: batch(1, []string{"abc"}, []string{"ABC"}, []string{"abC"})}), []string{"ABC|1"})
+	same(t, "by another's key", s.read(driver.Query{Table: tb, Shape: shape, Keys: batch(1, []string{"abc"})}), nil)
 }
 
 // TestLanesShareTheRecord: each entry is in exactly one lane, and all entries of a key in one.

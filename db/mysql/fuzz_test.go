@@ -15,6 +15,9 @@ func FuzzWords(f *testing.F) {
 	for _, s := range []string{"enum('a','b''c')", "set('x')", "decimal(65,30) unsigned", "enum('", "5.5.5-10.11.6-MariaDB-log", "bit(64)", "point", "a`b\\", "'\\", "varchar(20)"} {
 		f.Add(s, "utf8mb4", "10", []byte("12"))
 	}
+	for _, cell := range []string{"'", `\`, `\'; --`, "\x00"} {
+		f.Add("varchar(20)", "utf8mb4", "100000", []byte(cell))
+	}
 	words := []string{"tinyint", "decimal", "float", "bit", "varchar", "longtext", "binary", "blob", "enum", "set", "date", "time", "datetime", "timestamp", "json", "uuid", "inet6", "point", "year"}
 	f.Fuzz(func(t *testing.T, column, charset, number string, cell []byte) {
 		v := parseVersion(column, charset)

@@ -26,6 +26,7 @@ type rogue struct {
 	plugin   string // the way to prove who one is, asked for after the greeting; empty: the greeting's own is enough
 	mu       sync.Mutex
 	heard    bytes.Buffer
+	proven   bool // the plugin was answered
 	wg       sync.WaitGroup
 }
 
@@ -76,6 +77,9 @@ func (r *rogue) serve(c net.Conn) {
 		if _, ok := r.hear(c); !ok {
 			return
 		}
+		r.mu.Lock()
+		r.proven = true
+		r.mu.Unlock()
 		number += 2
 	}
 	if !r.say(c, number, []byte{0, 0, 0, 2, 0, 0, 0}) {
@@ -165,6 +169,11 @@ func TestARogueServerGetsNoPassword(t *testing.T) {
 		if err == nil || r.told(testserver.Password) || strings.Contains(err.Error(), testserver.Password) {
 			t.Errorf("%s: %v", plugin, err)
 		}
+		r.mu.Lock()
+		if r.proven {
+			t.Errorf("%s: the server was given what it asked for", plugin)
+		}
+		r.mu.Unlock()
 	}
 }
 

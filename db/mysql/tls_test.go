@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"crypto/tls"
 	"net/url"
 	"strings"
 	"testing"
@@ -91,6 +92,9 @@ func TestConnectionsThatProveNothingAreNoted(t *testing.T) {
 		cfg, err := configure(u, driver.Options{Side: driver.Source})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if cfg.TLS != nil && cfg.TLS.MinVersion < tls.VersionTLS12 {
+			t.Errorf("%s: TLS %x is enough", c.address, cfg.TLS.MinVersion)
 		}
 		if got := (&database{cfg: cfg}).exposed(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", c.address, got)

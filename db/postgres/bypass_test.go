@@ -70,15 +70,15 @@ func TestThePartitionsOfACapturedTable(t *testing.T) {
 	}
 }
 
-// TestTheDatabasesDefaultsAreNotOurs: each session reads what is committed when its statement begins, whatever the database's
-// default is (HAZARDS 32).
+// TestTheDatabasesDefaultsAreNotOurs: each session reads what is committed when its statement begins, and times in UTC,
+// whatever the database's default is (HAZARDS 32, 70).
 func TestTheDatabasesDefaultsAreNotOurs(t *testing.T) {
 	p := pair(t, "CREATE TABLE a (id integer PRIMARY KEY, v text)")
 	database := strings.TrimPrefix(mustParse(t, p.app.address).Path, "/")
-	p.app.do("ALTER DATABASE " + database + " SET default_transaction_isolation = 'serializable'; ALTER DATABASE " + database + " SET row_security = on")
+	p.app.do("ALTER DATABASE " + database + " SET default_transaction_isolation = 'serializable'; ALTER DATABASE " + database + " SET timezone = 'Asia/Tokyo'; ALTER DATABASE " + database + " SET row_security = on")
 	s := open(t, p.app.address, driver.Source)
-	lines, err := s.Executor.Look(t.Context(), driver.Statement{Purpose: "look", SQL: "SELECT current_setting('transaction_isolation'), current_setting('row_security')"})
-	if err != nil || lines[0][0] != "read committed" || lines[0][1] != "off" {
+	lines, err := s.Executor.Look(t.Context(), driver.Statement{Purpose: "look", SQL: "SELECT current_setting('transaction_isolation'), current_setting('row_security'), current_setting('timezone')"})
+	if err != nil || lines[0][0] != "read committed" || lines[0][1] != "off" || lines[0][2] != "UTC" {
 		t.Error(lines, err)
 	}
 }

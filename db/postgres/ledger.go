@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -275,11 +276,20 @@ func (g ledger) Drop(ctx context.Context) error {
 	return l.dropSchema(ctx, targetSchema)
 }
 
-// runOf reads whose a table of ours is, whose one row names its run; empty when there is none.
+// runOf reads whose a table of ours is, whose one row names its run; empty when there is none. In a schema that is somebody else's
+// nothing is read: a view of that name would call functions with our rights.
 func (s *session) runOf(ctx context.Context, table string) (string, error) {
-	r, err := s.query(ctx, "SELECT to_regclass($1) IS NOT NULL", table)
-	if err != nil || string(r.Rows[0][0]) != "t" {
+	schema, name, _ := strings.Cut(table, ".")
+	const look = `SELECT n.nspowner::regrole, n.nspowner = (SELECT oid FROM pg_roles WHERE rolname = current_user), c.oid IS NOT NULL
+		FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = $2 WHERE n.nspname = $1`
+	r, err := s.query(ctx, look, schema, name)
+	switch {
+	case err != nil || len(r.Rows) == 0:
 		return "", err
+	case !yes(r.Rows[0][1]):
+		return "", &failure{class: driver.Refused, err: fmt.Errorf(someoneElses, schema, r.Rows[0][0])}
+	case !yes(r.Rows[0][2]):
+		return "", nil
 	}
 	if r, err = s.query(ctx, "SELECT run FROM "+table); err != nil || len(r.Rows) == 0 {
 		return "", err
@@ -287,13 +297,15 @@ func (s *session) runOf(ctx context.Context, table string) (string, error) {
 	return string(r.Rows[0][0]), nil
 }
 
+// someoneElses is what is said of a schema of ours that another role owns.
+const someoneElses = "the schema %s belongs to the role %s, who could change what we do in it: drop it, or give it to the role of the move"
+
 // ourSchema plans one of our schemas. One that is there and is somebody else's is refused: whoever owns it can put triggers on our
 // tables in it, which would run with our rights.
 func ourSchema(name string) string {
 	body := "DECLARE theirs name; BEGIN SELECT nspowner::regrole INTO theirs FROM pg_namespace WHERE nspname = " + literal(name) +
 		" AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user); IF theirs IS NOT NULL THEN RAISE EXCEPTION " +
-		"'the schema % belongs to the role %, who could change what we do in it: drop it, or give it to the role of the move', " +
-		literal(name) + ", theirs USING ERRCODE = '42501'; END IF; END"
+		literal(strings.ReplaceAll(someoneElses, "%s", "%")) + ", " + literal(name) + ", theirs USING ERRCODE = '42501'; END IF; END"
 	return "CREATE SCHEMA IF NOT EXISTS " + name + "; DO " + literal(body) + ";"
 }
 

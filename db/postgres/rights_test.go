@@ -128,13 +128,16 @@ func TestAHostileSearchPathChangesNothing(t *testing.T) {
 	admin.do(`CREATE TABLE stolen (who text); GRANT ALL ON stolen TO PUBLIC; CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
 		CREATE FUNCTION evil.steal() RETURNS void LANGUAGE sql AS 'INSERT INTO public.stolen VALUES (current_user)';
 		CREATE FUNCTION evil.current_schema() RETURNS name LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''evil''::name';
+		CREATE FUNCTION evil.current_schemas(boolean) RETURNS name[] LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''{evil}''::name[]';
+		CREATE FUNCTION evil.array_to_json(name[]) RETURNS json LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''["evil"]''::json';
 		CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''2000-01-01''::timestamptz';
 		CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''test-1''';
 		CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT evil.steal(); SELECT ''read committed''';
 		CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
 		CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
 		ALTER DATABASE ` + database + ` SET search_path = public, evil, pg_catalog;
-		CREATE TABLE public.a (id bigserial PRIMARY KEY, v text); GRANT ALL ON public.a, public.a_id_seq TO ` + name)
+		CREATE TABLE public.a (id bigserial PRIMARY KEY, v text); CREATE TABLE public.b (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
+		CREATE TABLE public.b1 PARTITION OF public.b DEFAULT; GRANT ALL ON public.a, public.a_id_seq, public.b TO ` + name)
 	source := open(t, admin.address, driver.Source)
 	table, shape := captured(t, source, "a")
 	shop := login(t, address)
@@ -142,6 +145,15 @@ func TestAHostileSearchPathChangesNothing(t *testing.T) {
 		CREATE TEMP TABLE lane (table_no integer); INSERT INTO public.a (v) VALUES ('x'); UPDATE public.a SET id = 7; DELETE FROM public.a`)
 	if got, _ := taken(t, source, table, shape); got != "1;7" {
 		t.Errorf("noted %q", got)
+	}
+	parted := tableOf(t, source, "b") // which is noted row by row
+	parted.Number = 2
+	if err := source.Capturer.Install(t.Context(), parted, shapeOf(parted), patience); err != nil {
+		t.Fatal(err)
+	}
+	shop.do("INSERT INTO public.b VALUES (1); UPDATE public.b SET id = 7; DELETE FROM public.b; TRUNCATE public.a, public.b")
+	if got, _ := taken(t, source, parted, shapeOf(parted)); got != "1;7" {
+		t.Errorf("noted of a table with partitions: %q", got)
 	}
 	if err := source.Gate.Shut(t.Context(), []*schema.Table{table}, patience); err != nil {
 		t.Fatal(err)
@@ -151,6 +163,10 @@ func TestAHostileSearchPathChangesNothing(t *testing.T) {
 	}
 	if err := shop.try("SELECT whimbrel_source.note_1_new_rows()"); err == nil {
 		t.Error("the application may call our function")
+	}
+	const callable = "SELECT coalesce(string_agg(oid::regproc::text, ' '), '') FROM pg_proc WHERE prosecdef AND pronamespace = 'whimbrel_source'::regnamespace AND has_function_privilege"
+	if got := admin.ask(callable + "('" + name + "', oid, 'EXECUTE')"); got != "" {
+		t.Errorf("the application may execute %s, and so put it behind a trigger of its own", got)
 	}
 	if err := source.Gate.Reopen(t.Context(), []*schema.Table{table}); err != nil {
 		t.Fatal(err)
@@ -184,31 +200,49 @@ func TestAColumnsNameIsNoStatement(t *testing.T) {
 	}
 }
 
-// TestASchemaOfSomebodyElsesIsRefused: its owner could put triggers on our tables, which would run with our rights.
+// TestASchemaOfSomebodyElsesIsRefused: its owner could put triggers on our tables, which would run with our rights, or a view in the
+// place of one, whose functions would be called with them when it is read.
 func TestASchemaOfSomebodyElsesIsRefused(t *testing.T) {
 	for _, side := range []driver.Side{driver.Source, driver.Target} {
 		admin := login(t, testserver.Postgres(t))
 		name, address := role(t, admin, "thief_"+string(side))
 		admin.do("GRANT CREATE ON DATABASE " + strings.TrimPrefix(mustParse(t, address).Path, "/") + " TO " + name + "; CREATE TABLE a (id integer PRIMARY KEY)")
-		login(t, address).do("CREATE SCHEMA whimbrel_" + string(side))
+		place := "whimbrel_" + string(side)
+		thief := login(t, address)
+		thief.do("CREATE SCHEMA " + place + "; CREATE SEQUENCE " + place + ".called") // which no rollback takes back
 		db := open(t, admin.address, side)
 		a := tableOf(t, db, "a")
-		tries := map[string]func() error{
-			"capture": func() error { return db.Capturer.Install(t.Context(), a, shapeOf(a), patience) },
-			"gate":    func() error { return db.Gate.Shut(t.Context(), []*schema.Table{a}, patience) },
-		}
-		if side == driver.Target {
-			login(t, address).do("CREATE TABLE whimbrel_target.epoch AS SELECT 7 AS epoch")
-			tries = map[string]func() error{
-				"ledger": func() error { return db.Ledger.Prepare(t.Context(), "test-1") },
-				"guard":  func() error { return db.Guard.Shut(t.Context(), a, 7) },
-				"guards": func() error { return db.Many.ShutAll(t.Context(), []*schema.Table{a}, 7) },
+		refused := func(tries map[string]func() error) {
+			t.Helper()
+			for what, do := range tries {
+				if err := do(); class(err) != driver.Refused || !strings.Contains(err.Error(), "belongs to the role "+name) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if called := thief.ask("SELECT is_called FROM " + place + ".called"); called != "f" {
+				t.Errorf("what its owner put into the %s's schema was called", side)
 			}
 		}
-		for what, do := range tries {
-			if err := do(); class(err) != driver.Refused || !strings.Contains(err.Error(), "belongs to the role "+name) {
-				t.Errorf("%s: %v", what, err)
-			}
+		view := map[driver.Side]string{driver.Source: "owner", driver.Target: "epoch"}[side]
+		thief.do("CREATE VIEW " + place + "." + view + " AS SELECT 7 AS epoch, 'test-' || nextval('" + place + ".called') AS run")
+		if side == driver.Source {
+			refused(map[string]func() error{
+				"capture": func() error { return db.Capturer.Install(t.Context(), a, shapeOf(a), patience) },
+				"gate":    func() error { return db.Gate.Shut(t.Context(), []*schema.Table{a}, patience) },
+				"removal": func() error { return db.Capturer.Remove(t.Context(), a, patience) },
+				"end":     func() error { return db.Capturer.Finish(t.Context()) },
+				"opening": func() error { return db.Gate.Reopen(t.Context(), []*schema.Table{a}) },
+			})
+			continue
 		}
+		refused(map[string]func() error{
+			"ledger": func() error { return db.Ledger.Prepare(t.Context(), "test-1") },
+			"end":    func() error { return db.Ledger.Drop(t.Context()) },
+		})
+		thief.do("DROP VIEW whimbrel_target.epoch; CREATE TABLE whimbrel_target.epoch AS SELECT 7 AS epoch")
+		refused(map[string]func() error{
+			"guard":  func() error { return db.Guard.Shut(t.Context(), a, 7) },
+			"guards": func() error { return db.Many.ShutAll(t.Context(), []*schema.Table{a}, 7) },
+		})
 	}
 }

@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +146,9 @@ func TestConnectionsThatProveNothingAreNoted(t *testing.T) {
 		if err != nil {
 			continue // the authority's file is not there
 		}
+		if config.TLSConfig != nil && config.TLSConfig.MinVersion < tls.VersionTLS12 {
+			t.Errorf("%s: TLS %x is enough", c.address, config.TLSConfig.MinVersion)
+		}
 		got := exposed(config)
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", c.address, got)
@@ -150,5 +156,35 @@ func TestConnectionsThatProveNothingAreNoted(t *testing.T) {
 		if clear := config.RequireAuth; (clear != "") != (c.want != "") {
 			t.Errorf("%s: authentication %q", c.address, clear)
 		}
+	}
+}
+
+// TestAGreetingsLengthTakesNoMemory: who has not proven anything says that half a gigabyte comes, and sends nothing.
+func TestAGreetingsLengthTakesNoMemory(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write(binary.BigEndian.AppendUint32([]byte{'R'}, 1<<29))
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_, _ = io.Copy(io.Discard, c) // until we have left
+			_ = c.Close()
+		}
+	}()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := try(t, "postgres://mover:"+testserver.Password+"@"+l.Addr().String()+"/shop?sslmode=disable"); got == "" {
+		t.Error("a database was opened")
+	}
+	runtime.ReadMemStats(&after)
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 64 {
+		t.Errorf("the lengths took %d MiB", took)
 	}
 }

@@ -36,6 +36,9 @@ func FuzzStatements(f *testing.F) {
 		if got := quote(sql); strings.Count(got, `"`)%2 != 0 || strings.ReplaceAll(got[1:len(got)-1], `""`, `"`) != sql {
 			t.Fatalf("%q is quoted as %q", sql, got)
 		}
+		if got := quoteText(sql); strings.Count(got, "'")%2 != 0 || strings.ReplaceAll(got[1:len(got)-1], "''", "'") != sql {
+			t.Fatalf("%q is the text %q", sql, got)
+		}
 	})
 }
 

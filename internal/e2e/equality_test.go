@@ -127,6 +127,8 @@ INSERT INTO h71_drawn (v) VALUES (3);
 		source: "sqlite", target: "postgres",
 		tables: `
 PRAGMA journal_mode = wal;
+CREATE TABLE h59_real (k REAL NOT NULL PRIMARY KEY, v int);
+INSERT INTO h59_real VALUES (0.1, 1), (5e-324, 2), (0.30000000000000004, 3);
 CREATE TABLE h60_null (k TEXT PRIMARY KEY, v int);
 INSERT INTO h60_null VALUES (NULL, 1), (NULL, 2), ('a', 3);
 CREATE TABLE h61_plain (k TEXT NOT NULL PRIMARY KEY, v int);
@@ -134,13 +136,14 @@ INSERT INTO h61_plain VALUES ('1', 1), ('a', 2), ('A', 3);
 CREATE TABLE h62_rowid (v int);
 INSERT INTO h62_rowid VALUES (1), (2), (2);
 `,
-		uptime: []string{"h60_null", "h61_plain", "h62_rowid"},
+		uptime: []string{"h59_real", "h60_null", "h61_plain", "h62_rowid"},
 		change: `
+UPDATE h59_real SET v = v + 10;
 UPDATE h61_plain SET k = 'b' WHERE k = 'a';
 DELETE FROM h62_rowid WHERE v = 1;
 VACUUM;
 `,
-		told: []string{"h60_null", "h62_rowid"}, notLive: []string{"h60_null", "h62_rowid"},
+		told: []string{"h60_null", "h62_rowid"}, notLive: []string{"h59_real", "h60_null", "h62_rowid"},
 		forbidden: "h60_null.k holds NULL, and is part of the primary key", mend: "DELETE FROM h60_null WHERE k IS NULL;\n",
 	},
 	"generated dates": {

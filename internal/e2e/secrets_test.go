@@ -42,7 +42,7 @@ func around(text []byte, word string) []byte {
 
 // TestSecretsAreNowhere goes through commands and the ways in which they fail, with passwords that are given in each way.
 func TestSecretsAreNowhere(t *testing.T) {
-	const wrong = "wr0ngcanary62"
+	const wrong, half = "wr0ngcanary62", "6041604160416" // the half of a password that looks like a port
 	good := map[string]string{"postgres": testserver.Postgres(t), "mariadb": testserver.MariaDB(t)}
 	for product, at := range good {
 		at = strings.Replace(at, "?sslmode=disable", "", 1)
@@ -62,6 +62,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 			"a scheme that nobody knows":     strings.Replace(given, product, "redis", 1),
 			"a key's password":               given + "?sslmode=verify-full&sslpassword=" + wrong + "&sslkey=/nowhere&sslcert=/nowhere",
 			"a fragment":                     given + "#" + wrong,
+			"a password with a hash":         strings.Replace(given, wrong, half+"#"+wrong, 1),
 			"a control character":            strings.Replace(given, wrong, wrong+"\x01", 1),
 		} {
 			for _, side := range []string{"source", "target"} {
@@ -75,7 +76,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 					if e.code == 0 && args[0] != "status" && args[0] != "report" && args[0] != "reset" {
 						t.Errorf("%s at the %s: %v ended well", what, side, args)
 					}
-					m.secrets(e, wrong, testserver.Password)
+					m.secrets(e, wrong, half, testserver.Password)
 				}
 			}
 		}

@@ -19,6 +19,8 @@ func TestWhatMovesTheCursorIsWritten(t *testing.T) {
 		{"evil\u202ecod.exe", `evil\u202ecod.exe`, `evil\u202ecod.exe`},
 		{"zero\u200bwidth", `zero\u200bwidth`, `zero\u200bwidth`},
 		{"line\u2028end", `line\u2028end`, `line\u2028end`},
+		{"a\u2066b\u2069\u061c", `a\u2066b\u2069\u061c`, `a\u2066b\u2069\u061c`},
+		{"soft\u00adhyphen\u180e\ufeff", `soft\u00adhyphen\u180e\ufeff`, `soft\u00adhyphen\u180e\ufeff`},
 		{"tag\U000e0041", `tag\udb40\udc41`, `tag\udb40\udc41`},
 		{"no text \xff\xc0", `no text \xff\xc0`, `no text \xff\xc0`},
 		{"\x7f\x00", `\u007f\u0000`, `\u007f\u0000`},
