@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/testserver"
 	"github.com/whimbrel/whimbrel/row"
@@ -47,6 +49,16 @@ func TestPasswordsStaySecret(t *testing.T) {
 	db := open(t, bare.String(), driver.Source)
 	if strings.Contains(db.Info.Name, secret) || strings.Contains(db.Info.Name, "whimbrel:") {
 		t.Errorf("name %s", db.Info.Name)
+	}
+}
+
+// TestAServersSentenceIsCutBeforeAValue of a row; what it happened to stays.
+func TestAServersSentenceIsCutBeforeAValue(t *testing.T) {
+	for code, sentence := range map[string]string{"22P02": `invalid input syntax for type integer: "c4nary"`, "22008": `date/time field value out of range: "c4nary"`} {
+		err := &serverError{cause: &pgconn.PgError{Code: code, Message: sentence, TableName: "a", Detail: "c4nary", Where: `COPY a, line 5, column v: "c4nary"`}}
+		if got := err.Error(); strings.Contains(got, "c4nary") || !strings.Contains(got, "table a") || !strings.Contains(got, "line 5, column v") {
+			t.Errorf("%s", got)
+		}
 	}
 }
 

@@ -298,6 +298,9 @@ func TestTableListsStayInTheirFolder(t *testing.T) {
 		if !errors.As(err, &wrong) || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", list, err)
 		}
+		if list == "huge" && !strings.Contains(err.Error(), "it is larger than") {
+			t.Errorf("a list without bounds: %v", err)
+		}
 	}
 	for _, list := range []string{"lists/uptime.txt", "./lists/../lists/uptime.txt", "inside"} {
 		path := writeConfig(t, twoSides+"tables: {list: "+quoteYAML(list)+"}\n", map[string]string{})
