@@ -49,6 +49,9 @@ func TestOutsideFindsEveryWay(t *testing.T) {
 		{"ALTER ROLE %builder% REPLICATION", "ALTER ROLE %builder% NOREPLICATION", "replicate the whole server"},
 		{"GRANT pg_read_all_data TO %builder%", "REVOKE pg_read_all_data FROM %builder%", "a member of pg_read_all_data"},
 		{"GRANT pg_read_server_files TO %builder%", "REVOKE pg_read_server_files FROM %builder%", "a member of pg_read_server_files"},
+		{"GRANT pg_write_all_data TO %builder%", "REVOKE pg_write_all_data FROM %builder%", "a member of pg_write_all_data"},
+		{"GRANT pg_write_server_files TO %builder%", "REVOKE pg_write_server_files FROM %builder%", "a member of pg_write_server_files"},
+		{"GRANT pg_execute_server_program TO %builder%", "REVOKE pg_execute_server_program FROM %builder%", "a member of pg_execute_server_program"},
 		{"GRANT CREATE ON SCHEMA other TO PUBLIC", "REVOKE CREATE ON SCHEMA other FROM PUBLIC", "the schema other"},
 		{"ALTER SCHEMA other OWNER TO %builder%", "ALTER SCHEMA other OWNER TO %owner%", "schema other, which it owns"},
 		{
