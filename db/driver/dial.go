@@ -2,7 +2,11 @@ package driver
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"os"
+	"slices"
 	"time"
 )
 
@@ -17,6 +21,19 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	return patiently(c), nil
+}
+
+// Broken says whether an error is that of a connection which is not there any more, or was not made. That an error knows of timeouts, as
+// net.Error asks, says nothing: those of the system and of SQLite do too, on a full disk or without a table.
+func Broken(err error) bool {
+	var network *net.OpError
+	var address *net.DNSError
+	if errors.As(err, &network) || errors.As(err, &address) {
+		return true
+	}
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, os.ErrDeadlineExceeded}, func(e error) bool {
+		return errors.Is(err, e)
+	})
 }
 
 // Dialer connects to servers: a connection whose other end has vanished without a word (a machine that lost its power, a firewall

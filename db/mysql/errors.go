@@ -5,8 +5,6 @@ import (
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 
 	gosql "github.com/go-sql-driver/mysql"
 
@@ -75,7 +73,6 @@ func (dialect) Classify(err error) driver.Class {
 		wait    *waitError
 		said    *saidError
 		cell    *driver.CellError
-		network net.Error
 	)
 	switch {
 	case err == nil:
@@ -103,8 +100,7 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.BadData
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return driver.Unclassified
-	case errors.Is(err, sqldriver.ErrBadConn), errors.Is(err, gosql.ErrInvalidConn), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, &network), errors.Is(err, gosql.ErrPktSync):
+	case errors.Is(err, sqldriver.ErrBadConn), errors.Is(err, gosql.ErrInvalidConn), errors.Is(err, gosql.ErrPktSync), driver.Broken(err):
 		return driver.Lost
 	}
 	return driver.Unclassified

@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,7 +28,6 @@ func classify(err error) driver.Class {
 	var known *failure
 	var server *pgconn.PgError
 	var cell *driver.CellError
-	var network net.Error
 	switch {
 	case err == nil:
 		return driver.Unclassified
@@ -42,8 +39,7 @@ func classify(err error) driver.Class {
 		return driver.BadData
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return driver.Unclassified
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+	case driver.Broken(err):
 		return driver.Lost
 	}
 	return driver.Unclassified

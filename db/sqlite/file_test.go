@@ -403,3 +403,25 @@ func TestFreeIsWhatTheDiskHas(t *testing.T) {
 		t.Errorf("%d bytes are free, and df says %d", free, said<<10)
 	}
 }
+
+// TestAMoveThatWasEndedIsFenced: a process that has slept until another one ended the move learns that it is over, and tries nothing again.
+func TestAMoveThatWasEndedIsFenced(t *testing.T) {
+	d := openAt(t, filepath.Join(t.TempDir(), "target.db"), driver.Target)
+	defer closed(t, d)
+	if err := d.Ledger.Prepare(t.Context(), "test-run"); err != nil {
+		t.Fatal(err)
+	}
+	epoch, err := d.Ledger.TakeOver(t.Context())
+	if err == nil {
+		err = d.Ledger.Current(t.Context(), epoch)
+	}
+	if err == nil {
+		err = d.Ledger.Drop(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Ledger.Current(t.Context(), epoch); d.Dialect.Classify(err) != driver.Fenced {
+		t.Error(err)
+	}
+}

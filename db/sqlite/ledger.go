@@ -105,7 +105,12 @@ func (s *session) fence(epoch int64) error {
 	now := int64(-1)
 	err := s.one("SELECT epoch FROM whimbrel_target_epoch", func(st *sqlite3.Stmt) { now = st.ColumnInt64(0) })
 	if err == nil && now != epoch {
-		err = fmt.Errorf("epoch %d is over, %d writes now: %w", epoch, now, errFenced)
+		return fmt.Errorf("epoch %d is over, %d writes now: %w", epoch, now, errFenced)
+	}
+	if err != nil {
+		if there, failed := s.has("whimbrel_target_epoch"); failed == nil && !there {
+			return fmt.Errorf("epoch %d is over, the move has been ended: %w", epoch, errFenced)
+		}
 	}
 	return err
 }
