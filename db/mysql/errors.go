@@ -5,6 +5,7 @@ import (
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 
 	gosql "github.com/go-sql-driver/mysql"
 
@@ -64,6 +65,15 @@ var classes = map[uint16]driver.Class{
 	1105: driver.Unclassified, 3988: driver.BadData, 1301: driver.BadData, 1526: driver.BadData,
 }
 
+// serverClass goes by the server's number, and, where it says of a file only what the system has said, by the system's: 28 is no room.
+func serverClass(e *gosql.MySQLError) driver.Class {
+	c := classes[e.Number]
+	if c == driver.Unclassified && (strings.Contains(e.Message, "(Errcode: 28 ") || e.Number == 1030 && strings.Contains(e.Message, " 28 ")) {
+		return driver.Full
+	}
+	return c
+}
+
 // Classify says what an error means, by the server's numbers and the client library's values only.
 func (dialect) Classify(err error) driver.Class {
 	var (
@@ -91,7 +101,7 @@ func (dialect) Classify(err error) driver.Class {
 		}
 		return driver.BadData
 	case errors.As(err, &server):
-		return classes[server.Number]
+		return serverClass(server)
 	case errors.As(err, &said):
 		return said.class
 	case errors.As(err, &wait):

@@ -34,6 +34,9 @@ func classify(err error) driver.Class {
 	case errors.As(err, &known):
 		return known.class
 	case errors.As(err, &server):
+		if server.Code == "23505" && server.SchemaName == "pg_catalog" {
+			return driver.Transient // somebody makes the very same thing at this moment: a predecessor's last statement
+		}
 		return codeClass(server.Code)
 	case errors.As(err, &cell):
 		return driver.BadData
