@@ -20,7 +20,11 @@ func (timed) Temporary() bool { return false }
 
 // A connection that broke is tried again; an error that only knows of timeouts is not: it would be met again for most of a minute.
 func TestWhatIsABrokenConnection(t *testing.T) {
-	gone := talk(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
+	gone := talk(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		_ = c.(*net.TCPConn).SetLinger(0) // the end is a reset
+	})
+	say(t, gone)
 	_, reset := gone.Read(make([]byte, 1))
 	still := talk(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
 	_ = still.SetReadDeadline(time.Now().Add(-time.Second))
