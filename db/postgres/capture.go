@@ -326,8 +326,8 @@ func (s *session) anybody(ctx context.Context, names []string) ([]string, error)
 	return s.locks(ctx, names, "true")
 }
 
-func (s *session) locks(ctx context.Context, names []string, any string) ([]string, error) {
-	r, err := s.query(ctx, holdersQuery, nameArray(names), any)
+func (s *session) locks(ctx context.Context, names []string, every string) ([]string, error) {
+	r, err := s.query(ctx, holdersQuery, nameArray(names), every)
 	if err != nil {
 		return nil, err
 	}

@@ -174,6 +174,15 @@ func quiet(t *testing.T) (*history, *process) {
 	return h, p
 }
 
+// insert has the application write rows with these keys, in one transaction.
+func (h *history) insert(from, rows int) {
+	x := h.source.Begin()
+	for i := range rows {
+		must(x.Insert(h.table.Name, []byte(strconv.Itoa(from+i)), nil, []byte("note")))
+	}
+	must(x.Commit())
+}
+
 // until runs do until it succeeds. A fault gives it up in the middle, as if our process had been killed, and begins it anew.
 func (h *history) until(do func(p *process) error) error {
 	for range 400 {

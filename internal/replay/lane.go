@@ -76,12 +76,12 @@ var ErrAgain = errors.New("the two sides know another batch than this lane; what
 // row. An error leaves both sides as they were or the batch applied at the target and its entries still in the record; the
 // next Step asks both ledgers and goes on from there. What is done is what both sides have, also where it ends with an error.
 func (l *Lane) Step(ctx context.Context) (Done, error) {
-	done, err := l.step(ctx)
-	if err != nil {
+	l.done = Done{}
+	if err := l.step(ctx); err != nil {
 		l.number = -1
-		return done, fmt.Errorf("replay %s: %w", l.From.Table.Name, err)
+		return l.done, fmt.Errorf("replay %s: %w", l.From.Table.Name, err)
 	}
-	return done, nil
+	return l.done, nil
 }
 
 // inARow is how many batches one step takes at most, and aWhile for how long it begins new ones: then the record is read from its
@@ -91,22 +91,20 @@ const (
 	aWhile = 2 * time.Second
 )
 
-func (l *Lane) step(ctx context.Context) (done Done, err error) {
-	l.done = Done{}
+func (l *Lane) step(ctx context.Context) (err error) {
 	if l.Lanes > 1 && len(l.To.Table.Uniques) > 0 {
-		return done, errLanes
+		return errLanes
 	}
 	if err := l.align(ctx); err != nil {
-		return done, err
+		return err
 	}
 	if err := l.first(ctx); err != nil {
-		return done, err
+		return err
 	}
-	defer func() { done.Entries, done.Mended, done.Rows = l.done.Entries, l.done.Mended, l.done.Rows }()
 	for n, began := 1, time.Now(); err == nil && !l.now.empty(); n++ {
 		more := n < inARow && time.Since(began) < aWhile && l.full(l.now) && l.ahead()
 		err = l.carry(ctx, more)
-		done.Full = n > 1 || l.full(l.now)
+		l.done.Full = n > 1 || l.full(l.now)
 		if !more {
 			break
 		}
@@ -115,7 +113,7 @@ func (l *Lane) step(ctx context.Context) (done Done, err error) {
 	}
 	l.now.close()
 	l.next.close()
-	return done, err
+	return err
 }
 
 // first takes the first batch of a step, with keys of the repair list.

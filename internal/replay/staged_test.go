@@ -38,20 +38,13 @@ func TestABatchOfATableThatWasEmptiedIsNotStagedAhead(t *testing.T) {
 			h, p := quiet(t)
 			s := &stager{Stager: p.to.Database.Stager}
 			p.to.Database.Stager = s
-			write := func(from int) {
-				x := h.source.Begin()
-				for i := range 5 {
-					must(x.Insert(h.table.Name, []byte(strconv.Itoa(from+i)), nil, []byte("note")))
-				}
-				must(x.Commit())
-			}
-			write(0)
+			h.insert(0, 5)
 			if emptied {
 				x := h.source.Begin()
 				must(x.Truncate(h.table.Name))
 				must(x.Commit())
 			}
-			write(10)
+			h.insert(10, 5)
 			lane := replay.NewLane(p.from, p.to, p.epoch)
 			lane.Most = func() int { return 5 }
 			for n := 0; ; n++ {
@@ -114,11 +107,7 @@ func (g *givesBack) Close() {
 // Where there is one session, the batch whose turn it is has it, though the one behind was ready earlier.
 func TestABatchBehindLeavesTheOnlySession(t *testing.T) {
 	h, p := quiet(t)
-	x := h.source.Begin()
-	for i := range 10 {
-		must(x.Insert(h.table.Name, []byte(strconv.Itoa(i)), nil, []byte("note")))
-	}
-	must(x.Commit())
+	h.insert(0, 10)
 	receipts := &counted{Recorder: p.from.Database.Recorder}
 	p.from.Database.Recorder = receipts
 	both := func() {
@@ -156,11 +145,7 @@ func (s *slow) Apply(ctx context.Context, d driver.Delta) error {
 func TestAStepEndsAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, p := quiet(t)
-		x := h.source.Begin()
-		for i := range 30 {
-			must(x.Insert(h.table.Name, []byte(strconv.Itoa(i)), nil, []byte("note")))
-		}
-		must(x.Commit())
+		h.insert(0, 30)
 		p.to.Database.Stager = nil
 		p.to.Database.Applier = &slow{Applier: p.to.Database.Applier, takes: 900 * time.Millisecond}
 		lane := replay.NewLane(p.from, p.to, p.epoch)
@@ -211,11 +196,7 @@ func (u *unforgotten) Forget(ctx context.Context, number int64) error {
 // What a step has brought through before it ended with an error is counted: progress shows it.
 func TestAStepThatFailsSaysWhatItDid(t *testing.T) {
 	h, p := quiet(t)
-	x := h.source.Begin()
-	for i := range 10 {
-		must(x.Insert(h.table.Name, []byte(strconv.Itoa(i)), nil, []byte("note")))
-	}
-	must(x.Commit())
+	h.insert(0, 10)
 	p.from.Database.Recorder = &fails{Recorder: p.from.Database.Recorder, at: 4}
 	lane := replay.NewLane(p.from, p.to, p.epoch)
 	lane.Most = func() int { return 2 }

@@ -3,7 +3,6 @@ package replay_test
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,11 +70,7 @@ func TestATableThatWaitsGivesItsTurnAway(t *testing.T) {
 func TestAStepGivesItsSessionsBack(t *testing.T) {
 	h, p := quiet(t)
 	const rows = 30
-	x := h.source.Begin()
-	for i := range rows {
-		must(x.Insert(h.table.Name, []byte(strconv.Itoa(i)), nil, []byte("note")))
-	}
-	must(x.Commit())
+	h.insert(0, rows)
 	receipts := &counted{Recorder: p.from.Database.Recorder}
 	p.from.Database.Recorder = receipts
 	lane := replay.NewLane(p.from, p.to, p.epoch)
