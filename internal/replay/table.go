@@ -123,13 +123,14 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 	return done, emptied, nil
 }
 
-// step takes a batch, and takes it again where that answers the error: a batch that an earlier attempt had applied, or rows
-// whose unique values moved between the looks at them.
+// step takes a batch, and takes it again where that answers the error: a batch that an earlier attempt had applied, rows
+// whose unique values moved between the looks at them, or rows that were put back between two looks.
 func (t *Table) step(ctx context.Context) (done Done, err error) {
 	for range 5 {
 		done, err = t.lane.Step(ctx)
 		t.Replayed.Add(int64(done.Entries))
-		if !errors.Is(err, ErrAgain) && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
+		again := errors.Is(err, ErrAgain) || errors.Is(err, ErrUnseen)
+		if !again && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
 			return done, err
 		}
 	}
