@@ -215,7 +215,7 @@ func (db *database) roles() *driver.Database {
 		Dialect: d, Inspector: db, Surveyor: db, Executor: db, Splitter: db, Reader: db, Loader: db, Pipe: db,
 		Ledger: db.ledger(), Lists: lists{db}, Applier: db, Stager: db, Capturer: capturer{db}, Recorder: recorder{db, &marks{at: map[mark]uint32{}}},
 		Watcher: watcher{db}, Gate: gate{db}, Guard: guard{db}, Admitter: guard{db}, Sequencer: sequencer{db}, Sequences: d, Many: many{db}, Rights: rights{db},
-		Shadows: shadows{db}, Scripts: scripts{db}, Relics: relics{db}, Inherit: db.inherit, Vacate: db.vacate, Close: db.close,
+		Shadows: shadows{db}, Scripts: scripts{db}, Relics: relics{db}, Inherit: db.inherit, Vacate: db.vacate, Blocked: db.blocked, Close: db.close,
 	}
 }
 

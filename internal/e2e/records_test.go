@@ -79,3 +79,34 @@ func TestARecordIsGivenUpBeforeTheDiskIsFull(t *testing.T) {
 	script(t, db, "UPDATE event SET kind = 'again';")
 	same(t, "after the reset", before, catalogs(t, l))
 }
+
+// TestARecordThatHoldsTheApplicationUpIsGivenUp takes the library of the triggers' language away under the server, as an upgrade of its
+// packages does: what the application writes to captured tables fails, until the run sees it and takes capture off.
+func TestARecordThatHoldsTheApplicationUpIsGivenUp(t *testing.T) {
+	l := newLive(t, "postgres", "sqlite", shop.Options{Seed: seed(t), Accounts: 300, Sessions: 2})
+	m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
+	before := catalogs(t, l)
+	m.until("confirm-downtime")
+	p := m.start("", "run", "--wait")
+	m.asked(p, "confirm-downtime")
+	db := open(t, l.source)
+	script(t, db, "UPDATE pg_proc SET probin = '$libdir/taken_away' WHERE proname IN ('plpgsql_call_handler', 'plpgsql_inline_handler', 'plpgsql_validator');")
+	const write = "UPDATE event SET kind = 'again';"
+	err := db.Script(write)
+	if err == nil {
+		t.Fatal("the application can write: nothing is proven")
+	}
+	for limit := time.Now().Add(time.Minute); err != nil && time.Now().Before(limit); err = db.Script(write) {
+		<-time.After(200 * time.Millisecond)
+	}
+	if err != nil {
+		t.Errorf("the application can still not write: %v", err)
+	}
+	m.must(0, "answer", "confirm-downtime", "yes")
+	const why = "event: sessions of the application could not write to it any more (the server can not load PL/pgSQL: "
+	if e := m.finish(p); e.code != 1 || !strings.Contains(e.said, "step stop-application: ") || !strings.Contains(e.said, why) {
+		t.Errorf("it ended with %d, and it is not said why: %s", e.code, tail(e.out+e.said))
+	}
+	m.must(0, "reset", "--yes")
+	same(t, "after the reset", before, catalogs(t, l))
+}

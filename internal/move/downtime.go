@@ -18,9 +18,9 @@ import (
 func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 	var text strings.Builder
 	for _, t := range of(m.tables(), Uptime) {
-		p, _ := m.board.of(t.name)
-		if p.stage == Stopped {
-			return "", fmt.Errorf("%s is stopped: %w", t.name, p.err)
+		p, err := m.followed(ctx, t)
+		if err != nil {
+			return "", err
 		}
 		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", plain.Line(t.name), p.rows, p.backlog)
 	}
@@ -35,10 +35,29 @@ func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 	return text.String(), nil
 }
 
-// stopApplication runs the operator's stop command.
+// followed returns how far a table is, and an error where it is stopped or its capture was taken off: there is no downtime for it then.
+func (m *Move) followed(ctx context.Context, t *table) (progress, error) {
+	p, _ := m.board.of(t.name)
+	if why, err := m.lost(ctx, t); err != nil {
+		return p, err
+	} else if why != "" {
+		return p, lostError(t, why)
+	}
+	if p.stage == Stopped {
+		return p, fmt.Errorf("%s is stopped: %w", t.name, p.err)
+	}
+	return p, nil
+}
+
+// stopApplication runs the operator's stop command, unless it would be for nothing: a table may have been lost since the question was asked.
 func (m *Move) stopApplication(ctx context.Context) error {
 	if err := m.stillOurs(ctx); err != nil {
 		return err
+	}
+	for _, t := range of(m.tables(), Uptime) {
+		if _, err := m.followed(ctx, t); err != nil {
+			return err
+		}
 	}
 	return command(ctx, m.config.Dir, m.config.Application.Stop, nil)
 }
@@ -82,8 +101,11 @@ func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {
 	return nil
 }
 
-// blame adds to an error who still writes, where that can be seen.
+// blame adds to an error that others are the reason of who still writes, where that can be seen.
 func (m *Move) blame(ctx context.Context, source *driver.Database, err error) error {
+	if source.Dialect.Classify(err) != driver.Transient {
+		return err
+	}
 	writers, failed := source.Gate.Writers(ctx)
 	if failed != nil || len(writers) == 0 {
 		return err

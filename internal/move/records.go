@@ -179,5 +179,5 @@ func (m *Move) lost(ctx context.Context, t *table) (string, error) {
 }
 
 func lostError(t *table, why string) error {
-	return fmt.Errorf("%s: %s; reset and start again, with more room, at a quieter time or with the table moved in the downtime", t.name, why)
+	return fmt.Errorf("%s: %s; reset and start again when that is mended, at a quieter time or with the table moved in the downtime", t.name, why)
 }

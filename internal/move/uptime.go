@@ -338,6 +338,7 @@ func (m *Move) replayUptime(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { m.watch(ctx) })
 	wg.Go(func() { m.guardRecords(ctx) })
+	wg.Go(func() { m.guardCapture(ctx) })
 	for _, t := range of(m.tables(), Uptime) {
 		wg.Go(func() {
 			err := m.follow(ctx, t, epoch, limit)

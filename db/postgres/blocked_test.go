@@ -1,0 +1,21 @@
+package postgres
+
+import "testing"
+
+// A language whose library is gone is seen although every session that is there goes on with it; a right that is missing is no such thing.
+func TestALibraryThatIsGoneIsSeen(t *testing.T) {
+	p := pair(t, "CREATE TABLE v (id int PRIMARY KEY)")
+	see := func(want bool) {
+		t.Helper()
+		why, err := p.source.Blocked(t.Context())
+		if err != nil || (why != "") != want {
+			t.Errorf("it is said %q, %v", why, err)
+		}
+	}
+	see(false)
+	const handlers = "('plpgsql_call_handler', 'plpgsql_inline_handler', 'plpgsql_validator')"
+	p.app.do("UPDATE pg_proc SET probin = '$libdir/taken_away' WHERE proname IN " + handlers)
+	see(true)
+	p.app.do("UPDATE pg_proc SET probin = '$libdir/plpgsql' WHERE proname IN " + handlers)
+	see(false)
+}
