@@ -8,6 +8,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || have postgres || wanted+=(postgresql)
 have psql || wanted+=(postgresql-client)
 [ -x /usr/sbin/mariadbd ] || have mariadbd || wanted+=(mariadb-server)
+compgen -G '/usr/lib/galera*/libgalera_smm.so' >/dev/null || wanted+=(galera-4)
+have rsync || wanted+=(rsync)
 have mariadb || wanted+=(mariadb-client)
 have sqlite3 || wanted+=(sqlite3)
 have spin || wanted+=(spin)

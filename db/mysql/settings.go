@@ -15,7 +15,7 @@ func (d *database) Settings(ctx context.Context) ([]driver.Notice, error) {
 	var all []driver.Notice
 	err := d.control.with(ctx, func(s *session) error {
 		q := &questions{d: d, s: s}
-		for _, ask := range []func(context.Context) error{q.common, q.names, q.source, q.target} {
+		for _, ask := range []func(context.Context) error{q.common, q.cluster, q.names, q.source, q.target} {
 			if err := ask(ctx); err != nil {
 				return err
 			}
@@ -70,9 +70,6 @@ func (q *questions) common(ctx context.Context) error {
 	}
 	if why := q.d.exposed(); why != "" {
 		q.add("exposed", driver.Note, why, "Write tls=verify, and ca=FILE where the certificate is of an authority of your own.")
-	}
-	if q.setting(ctx, "wsrep_on") == "1" {
-		q.add("galera", driver.Note, "The server is a node of a Galera cluster.", "Give the URL of one node, not of a balancer, and let the application write to that node only.")
 	}
 	if n, _ := strconv.ParseInt(q.setting(ctx, "max_allowed_packet"), 10, 64); n < 64<<20 {
 		q.add("packet", driver.Note, "max_allowed_packet is "+strconv.FormatInt(n, 10)+" bytes: longer rows can not be read.", "SET GLOBAL max_allowed_packet=268435456.")

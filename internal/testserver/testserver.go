@@ -250,7 +250,7 @@ func newMariaDB(place Place, settings Settings) (*Server, error) {
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	const grant = "CREATE USER whimbrel@'127.0.0.1' IDENTIFIED BY '" + Password + "'; GRANT ALL ON *.* TO whimbrel@'127.0.0.1' WITH GRANT OPTION;"
+	const grant = "CREATE USER IF NOT EXISTS whimbrel@'127.0.0.1' IDENTIFIED BY '" + Password + "'; GRANT ALL ON *.* TO whimbrel@'127.0.0.1' WITH GRANT OPTION;"
 	if out, err := exec.Command("mariadb", "--no-defaults", "-S", socket, "-uroot", "-e", grant).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("grant: %w\n%s", err, out)
 	}

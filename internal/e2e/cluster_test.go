@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/e2e/shop"
+	"github.com/whimbrel/whimbrel/internal/testserver"
+)
+
+// TestACluster moves from the node of a Galera cluster that the application writes to. While another node is written to the move is
+// refused (HAZARDS 50).
+func TestACluster(t *testing.T) {
+	nodes := testserver.Cluster(t, 2, "wsrep-auto-increment-control=OFF") // the shop is filled by counting
+	l := &live{t: t, source: nodes[0].Create(t, "shop"), target: fresh(t, "postgres")}
+	s, err := shop.Open(nodes[0].URL("shop"), "", shop.Options{Seed: seed(t), Accounts: 300, Sessions: 3, Pause: 3 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.shop = s
+	for _, n := range nodes {
+		script(t, open(t, n.URL("shop")), "SET GLOBAL wsrep_auto_increment_control = ON")
+	}
+	m := newMove(t, plan{source: l.source, target: l.target, uptime: s.Uptime(), extra: levels})
+	other := open(t, nodes[1].URL("shop"))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = other.Script(strings.Repeat("UPDATE event SET kind = 'elsewhere' WHERE id = 1; UPDATE event SET kind = 'here' WHERE id = 1;\n", 20))
+			}
+		}
+	}()
+	e := m.must(1, "check")
+	close(stop)
+	<-stopped
+	if !strings.Contains(e.out, "Other nodes of the Galera cluster are written to") {
+		t.Errorf("check says %s", tail(e.out))
+	}
+	if e := m.must(0, "check"); !strings.Contains(e.out, "one of 2 nodes of a Galera cluster") {
+		t.Errorf("check says %s", tail(e.out))
+	}
+	l.open()
+	m.until("confirm-downtime")
+	<-time.After(1500 * time.Millisecond) // the application goes on while nobody replays
+	m.must(0, "run", "--yes")
+	l.refused()
+	l.moved(m, s.Uptime())
+}
