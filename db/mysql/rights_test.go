@@ -81,6 +81,20 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 				}
 			}
 			builds(t, open(t, address, part), enters, shadow)
+			for _, column := range []string{"authentication_string", "plugin"} {
+				sql := "DO (SELECT COUNT(" + column + ") FROM mysql.user)"
+				if err := poor.Executor.Execute(t.Context(), driver.Statement{SQL: sql}); poor.Dialect.Classify(err) != driver.Refused {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+			place := quote(exactly(shadow.Place)) + ".*" // an account that may pass on what it has there lets in who builds
+			admin.do("REVOKE ALL PRIVILEGES ON "+place+" FROM "+builder, "GRANT GRANT OPTION ON "+place+" TO "+quoted)
+			for _, r := range needed() {
+				if r.Lacks {
+					t.Errorf("%s lacks where the account may grant it: %s", r.Rule, r.Grant)
+				}
+			}
+			lets(t, &site{open(t, address, part), shadow, nil}, admin)
 			if part == driver.Source {
 				writes(t, open(t, address, part), admin) // what a session may in its database, it knows from its beginning on
 			}
@@ -119,6 +133,21 @@ func builds(t *testing.T, poor *side, enters string, shadow driver.Shadow) {
 		}
 	}
 	b.must(b.Shadows.Drop(b.ctx, shadow))
+}
+
+// lets fails the test if an account that may pass on what it has in a shadow does not let in who builds there, or does not take it back.
+func lets(t *testing.T, poor *site, admin *side) {
+	t.Helper()
+	user, _ := userOf(poor.shadow.Account)
+	grants := "SELECT COUNT(*) FROM mysql.db WHERE User = " + quoteText(user)
+	poor.must(poor.Shadows.Make(t.Context(), poor.shadow))
+	if got := admin.app().text(grants); got != "1" {
+		t.Errorf("the account that builds has %s grants", got)
+	}
+	poor.must(poor.Shadows.Drop(t.Context(), poor.shadow))
+	if got := admin.app().text(grants); got != "0" {
+		t.Errorf("the account that built keeps %s grants", got)
+	}
 }
 
 // writes fails the test if the account of a source can change the application's rows.

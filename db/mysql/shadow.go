@@ -146,9 +146,10 @@ func (d shadows) letIn(ctx context.Context, s *session, shadow driver.Shadow) er
 	return s.run(ctx, "UPDATE "+d.own("shadow")+" SET text = ? WHERE place = ? AND number = 0", strings.Join(granted, "\x00"), shadow.Place)
 }
 
-// letInto is the statement by which an account may do what it likes in a place.
+// letInto is the statement by which an account may do what it likes in a place. It names the rights: whoever has those that a move
+// needs there, and may pass them on, may not pass on all that there are.
 func letInto(place, account string) string {
-	return "GRANT ALL PRIVILEGES ON " + quote(exactly(place)) + ".* TO " + account
+	return "GRANT " + strings.Join(shadowRights, ", ") + " ON " + quote(exactly(place)) + ".* TO " + account
 }
 
 // grantTo grants something to an account that is there: without care MariaDB would make the account, without a password.
@@ -180,7 +181,7 @@ func (d shadows) Drop(ctx context.Context, s driver.Shadow) error {
 			return err
 		}
 		for _, account := range strings.FieldsFunc(strings.Join(slices.Concat(lines...), ""), func(r rune) bool { return r == 0 }) {
-			revoke := "REVOKE ALL PRIVILEGES ON " + quote(exactly(s.Place)) + ".* FROM " + account
+			revoke := "REVOKE " + strings.Join(shadowRights, ", ") + " ON " + quote(exactly(s.Place)) + ".* FROM " + account
 			if err := ses.run(ctx, revoke); err != nil && number(err) != 1141 && number(err) != 1133 { // no such grant, no such account
 				return err
 			}
