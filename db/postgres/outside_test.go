@@ -75,7 +75,8 @@ func TestOutsideFindsEveryWay(t *testing.T) {
 // TestAPlaceIsForNobodyElse, whatever default privileges say.
 func TestAPlaceIsForNobodyElse(t *testing.T) {
 	s := newSite(t, driver.Source)
-	reader, _ := role(t, s.admin, `reader "x"`[:6])
+	reader := quote(`Reader "x` + s.mover)
+	s.admin.do("CREATE ROLE " + reader)
 	s.admin.do("ALTER DEFAULT PRIVILEGES FOR ROLE " + s.mover + " GRANT USAGE, CREATE ON SCHEMAS TO PUBLIC; ALTER DEFAULT PRIVILEGES FOR ROLE " + s.mover + " GRANT USAGE ON SCHEMAS TO " + reader)
 	s.build("")
 	s.want("who may enter", `SELECT string_agg(grantee::regrole::text, ' ' ORDER BY grantee::regrole::text) FROM (SELECT DISTINCT grantee FROM pg_namespace, aclexplode(nspacl)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,15 +31,18 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 		t.Run(string(side), func(t *testing.T) {
 			admin := login(t, testserver.Postgres(t))
 			owner, _ := role(t, admin, "owner_"+string(side))
+			counter, _ := role(t, admin, "counter_"+string(side))
 			name, address := role(t, admin, "mover_"+string(side))
 			builder, _ := role(t, admin, "builder_"+string(side))
 			database := strings.TrimPrefix(mustParse(t, address).Path, "/")
-			admin.do("CREATE SCHEMA back; CREATE TABLE back.a (id bigserial PRIMARY KEY); ALTER TABLE back.a OWNER TO " + owner +
+			const home = `Back "x`
+			admin.do("CREATE SCHEMA " + quote(home) + "; SET search_path = " + quote(home) + "; CREATE TABLE a (id bigserial PRIMARY KEY); ALTER TABLE a OWNER TO " + owner +
+				"; CREATE SEQUENCE q; ALTER SEQUENCE q OWNER TO " + counter +
 				"; REVOKE ALL ON DATABASE " + database + " FROM PUBLIC; GRANT CONNECT ON DATABASE " + database + " TO " + name)
 			db := open(t, address, side)
-			a := &schema.Table{Name: schema.Name{Schema: "back", Name: "a"}, Number: 1}
+			a := &schema.Table{Name: schema.Name{Schema: home, Name: "a"}, Number: 1}
 			scope := driver.Scope{
-				Schemas: []string{"back"}, Tables: []*schema.Table{a}, Live: []*schema.Table{a},
+				Schemas: []string{home}, Tables: []*schema.Table{a}, Live: []*schema.Table{a}, Sequences: []schema.Name{{Schema: home, Name: "q"}},
 				Shadows: []driver.Shadow{{Place: "new release", Account: builder}},
 			}
 			needed := func() []driver.Right {
@@ -48,32 +52,78 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 				}
 				return all
 			}
+			var granted []string
 			for _, r := range needed() {
 				if r.Rule != "right-connect" && !r.Lacks {
 					t.Errorf("the role has %s before it was granted", r.Rule)
 				}
 				admin.do(r.Grant)
+				granted = append(granted, r.Grant)
+			}
+			members := []string{quote(builder)}
+			if side == driver.Source {
+				members = append(members, quote(owner), quote(counter), "pg_read_all_stats")
+			}
+			for _, m := range members {
+				if grant := "GRANT " + m + " TO " + quote(name); !slices.Contains(granted, grant) {
+					t.Errorf("%s is not among %q", grant, granted)
+				}
 			}
 			if side == driver.Target { // what a session may set is seen when it begins
 				_ = db.Close()
 				db = open(t, address, side)
 			}
+			lacking := func(when, want string) {
+				t.Helper()
+				var lacks []string
+				for _, r := range needed() {
+					if r.Lacks {
+						lacks = append(lacks, r.Grant)
+					}
+				}
+				if got := strings.Join(lacks, "; "); got != want {
+					t.Errorf("%s: lacking is %q, want %q", when, got, want)
+				}
+			}
+			lacking("everything is granted", "")
 			for _, r := range needed() {
-				if r.Lacks {
-					t.Errorf("%s is granted and lacks: %s", r.Rule, r.Grant)
+				if r.Rule == "replication-role" || r.Rule == "right-connect" { // a member of the builder may connect
+					continue
+				}
+				rights, rest, of := strings.Cut(strings.TrimPrefix(r.Grant, "GRANT "), " ON ")
+				for one := range strings.SplitSeq(rights, ", ") {
+					revoke := "REVOKE " + one + " ON " + rest
+					if !of { // a role
+						revoke = "REVOKE " + one
+					}
+					revoke = strings.Replace(revoke, " TO ", " FROM ", 1)
+					admin.do(revoke)
+					lacking("after "+revoke, r.Grant)
+					admin.do(r.Grant)
+				}
+			}
+			connect := "CONNECT ON DATABASE " + quote(database)
+			admin.do("REVOKE " + connect + " FROM " + name + ", " + builder)
+			lacking("when nobody may connect", "GRANT "+connect+" TO "+quote(name)+"; GRANT "+connect+" TO "+quote(builder))
+			admin.do("GRANT " + connect + " TO " + name + ", " + builder)
+			for _, place := range []string{"whimbrel_" + string(side), "new release"} { // to be made, each, unless they are there
+				create := "CREATE ON DATABASE " + quote(database)
+				admin.do("REVOKE " + create + " FROM " + name)
+				lacking("before "+place, "GRANT "+create+" TO "+quote(name))
+				admin.do("CREATE SCHEMA " + quote(place) + " AUTHORIZATION " + name)
+			}
+			lacking("with both schemas", "")
+			for _, r := range needed() { // a member that has no right of who it is a member of
+				if admin.ask("SELECT current_setting('server_version_num')::integer < 160000") == "t" {
+					admin.do("ALTER ROLE " + name + " NOINHERIT")
+				} else if !strings.Contains(r.Grant, " ON ") {
+					admin.do(r.Grant + " WITH INHERIT FALSE")
 				}
 			}
 			for _, r := range needed() {
-				if r.Rule == "replication-role" || r.Rule == "right-connect" {
-					continue
+				if member := !strings.Contains(r.Grant, " ON "); r.Lacks != member {
+					t.Errorf("of a member that inherits nothing: %s lacks %t", r.Grant, r.Lacks)
 				}
-				admin.do(strings.Replace(strings.Replace(r.Grant, "GRANT ", "REVOKE ", 1), " TO ", " FROM ", 1))
-				for _, now := range needed() {
-					if now.Lacks != (now.Rule == r.Rule) {
-						t.Errorf("without %s: %s lacks %t", r.Rule, now.Rule, now.Lacks)
-					}
-				}
-				admin.do(r.Grant)
 			}
 		})
 	}
