@@ -145,6 +145,52 @@ func TestRowsComeInAnyPackets(t *testing.T) {
 	})
 }
 
+// strange are answers that are none: rows that do not end where their packets do, and packets that are too short for what they are. Of
+// its way, 1 is packets that go on after 20 bytes, and 2 ends that are OK packets.
+var strange = []struct {
+	what string
+	way  int
+	said []byte
+}{
+	{"nothing", 0, []byte{0, 0, 0, 0}},
+	{"a cell that is longer than its packet", 0, []byte{3, 0, 0, 0, 5, 'a', 'b'}},
+	{"a cell of 2^64-1 bytes", 0, []byte{11, 0, 0, 0, 1, 'a', 0xfe, 255, 255, 255, 255, 255, 255, 255, 255}},
+	{"half a length", 0, []byte{3, 0, 0, 0, 1, 'a', 0xfc}},
+	{"a packet that ends before its row", 0, []byte{1, 0, 0, 0, 0xfb}},
+	{"a packet that ends behind its row", 0, []byte{4, 0, 0, 0, 0xfb, 0xfb, 0xfb, 0xfb}},
+	{"an end of one byte", 0, []byte{1, 0, 0, 0, 0xfe}},
+	{"an end of one byte, as an OK packet", 2, []byte{1, 0, 0, 0, 0xfe}},
+	{"half an end", 2, []byte{3, 0, 0, 0, 0xfe, 0, 0}},
+	{"an end with more results behind it", 0, []byte{5, 0, 0, 0, 0xfe, 0, 0, 8, 0}},
+	{"an end that is none", 2, append(packets(continued, endOfRows), 1, 0, 0, 1, 0)},
+	{"a packet out of turn", 0, []byte{3, 0, 0, 1, 0xfb, 0xfb, 0xfb}},
+	{"a long row with a cell of 2^64-1 bytes", 1, append([]byte("\x14\x00\x00\x00\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xfb\x09123456789"), 0, 0, 0, 1)},
+	{"a long row that ends before its last packet", 1, []byte("\x14\x00\x00\x00\x1e1234567890123456789\x05\x00\x00\x0112345\x08\x00\x00\x02123456\xfb\xfb")},
+	{"a long row that its packets are longer than", 1, []byte("\x14\x00\x00\x00\x0a1234567890\xfb\xfb1234567\x00\x00\x00\x01")},
+	{"a long row with something behind its last packet", 1, []byte("\x14\x00\x00\x00\x1112345678901234567\xfb\xfb\x01\x00\x00\x01x")},
+}
+
+// TestNoRowIsMadeOfWhatIsNone: nor an end of rows, and the session is not used any more.
+func TestNoRowIsMadeOfWhatIsNone(t *testing.T) {
+	for _, s := range strange {
+		if err := listening(s.said, 1000, s.way).next(plainCells(3), row.NewBatch(3)); !errors.Is(err, gosql.ErrPktSync) {
+			t.Errorf("%s: %v", s.what, err)
+		}
+	}
+}
+
+// listening is a wire that hears what was said.
+func listening(said []byte, parts, way int) *wire {
+	w := newWire(&tape{said: said, parts: parts})
+	if way&1 == 1 {
+		w.full = 20
+	}
+	if way&2 == 2 {
+		w.agreed = noEOF
+	}
+	return w
+}
+
 // FuzzRows reads what no server says: an error, and no more rows than were there.
 func FuzzRows(f *testing.F) {
 	cells := [][]byte{[]byte("12"), nil, []byte(strings.Repeat("x", 300))}
@@ -152,14 +198,16 @@ func FuzzRows(f *testing.F) {
 	f.Add(packets(20, payload(cells, 3), endOfRows), 3, 1)
 	f.Add([]byte{1, 0, 0, 0, 0xfe}, 1, 2)
 	f.Add([]byte{9, 0, 0, 0, 0xfe, 255, 255, 255, 255, 255, 255, 255, 255}, 1, 0)
+	for _, s := range strange {
+		f.Add(s.said, 1000, s.way)
+	}
+	for _, count := range []byte{1, 2} { // answers to a statement, and to the text of a LOAD DATA
+		for _, said := range []string{"", "\xff", "\xff\x01", "\x00", "\x00\x00\x00", "\xfc\x01", "\x03", "\xfb"} {
+			f.Add(append([]byte{byte(len(said)), 0, 0, count}, said...), 1000, 0)
+		}
+	}
 	f.Fuzz(func(t *testing.T, said []byte, parts, way int) {
-		w := newWire(&tape{said: said, parts: parts})
-		if way&1 == 1 {
-			w.full = 20
-		}
-		if way&2 == 2 {
-			w.agreed = noEOF
-		}
+		w := listening(said, parts, way)
 		c, b := plainCells(3), row.NewBatch(3)
 		var err error
 		for err == nil {

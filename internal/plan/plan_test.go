@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -44,7 +45,23 @@ func TestParseList(t *testing.T) {
 	}
 }
 
+// TestNamesAreUnquoted: parts with and without quotes, and what is nothing of the kind.
+func TestNamesAreUnquoted(t *testing.T) {
+	for written, want := range map[string][]string{
+		"a": {"a"}, "a.b": {"a", "b"}, `"a"."b"`: {"a", "b"}, `a."b.c"`: {"a", "b.c"}, `"a""b"`: {`a"b`}, `""`: {""}, `"".""`: {"", ""}, `a"b`: {`a"b`}, "a b": {"a b"},
+		"": nil, ".": nil, ".a": nil, "a.": nil, "a..b": nil, "a.b.c": nil, `"a`: nil, `"a""`: nil, `"a"b`: nil, `"a"xb`: nil, `"a""b`: nil, `a."b`: nil, `"a"."b"c`: nil, `"a"."b".`: nil,
+	} {
+		if got := unquote(written); !slices.Equal(got, want) || (got == nil) != (want == nil) {
+			t.Errorf("%s: %q", written, got)
+		}
+	}
+}
+
+// FuzzParseList: what is read is names, each of which is read again as it is, and which no quotes or line ends make another.
 func FuzzParseList(f *testing.F) {
+	for _, list := range []string{"a\x00b", "\xff", "a\r#b\rc", "\ufeffa\r\n\ufeff#b\r\n", "\"a", "\"a\"b", ".a", "a.b.c", "\"\"\"\"", strings.Repeat("x", longestLine+1)} {
+		f.Add([]byte(list))
+	}
 	f.Add([]byte("orders\r\n# no\n\"odd \"\"name\"\n"))
 	f.Add([]byte("\xef\xbb\xbfa.b\n\"a\".\"b\""))
 	f.Add([]byte("0\n \ufeff \ufeff\n"))
@@ -58,6 +75,12 @@ func FuzzParseList(f *testing.F) {
 			if e.Name == "" || e.Line < 1 || e.Line > len(list)+1 {
 				t.Fatalf("%+v", e)
 			}
+			if !utf8.ValidString(e.Name) || e.Name[0] == '#' || len(e.Name) > longestLine || strings.ContainsAny(e.Name, "\x00\r\n") || strings.TrimFunc(e.Name, unseen) != e.Name {
+				t.Fatalf("%q is no name", e.Name)
+			}
+			if parts := unquote(e.Name); parts != nil && !slices.Equal(unquote(requoted(parts)), parts) {
+				t.Fatalf("%q is %q", e.Name, parts)
+			}
 			names = append(names, e.Name)
 		}
 		again, err := ParseList("f", []byte(strings.Join(names, "\n")))
@@ -69,6 +92,15 @@ func FuzzParseList(f *testing.F) {
 			t.Fatal("a table without a class")
 		}
 	})
+}
+
+// requoted writes parts with quotes around each.
+func requoted(parts []string) string {
+	all := make([]string, len(parts))
+	for i, p := range parts {
+		all[i] = `"` + strings.ReplaceAll(p, `"`, `""`) + `"`
+	}
+	return strings.Join(all, ".")
 }
 
 func TestClassify(t *testing.T) {
