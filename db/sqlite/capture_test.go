@@ -282,6 +282,9 @@ func TestKeysAreNotedByteForByte(t *testing.T) {
 		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES (1)", "UPDATE x SET k = 1.0", "1.0|1"},
 		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES ('1')", "UPDATE x SET k = x'31'", "x'31'|'1'"},
 		{"k NOT NULL PRIMARY KEY); INSERT INTO x VALUES ('1')", "UPDATE x SET k = '1'", "'1'"},
+		{"k TEXT COLLATE NOCASE NOT NULL PRIMARY KEY) WITHOUT ROWID; INSERT INTO x VALUES ('a')", "REPLACE INTO x VALUES ('A')", "'a'|'A'"},
+		{"id INTEGER PRIMARY KEY, u TEXT COLLATE NOCASE UNIQUE); INSERT INTO x VALUES (1, 'a')", "REPLACE INTO x VALUES (2, 'A')", "1|2"},
+		{"id INTEGER PRIMARY KEY, u TEXT); CREATE UNIQUE INDEX xu ON x (u COLLATE NOCASE); INSERT INTO x VALUES (1, 'a')", "REPLACE INTO x VALUES (2, 'A')", "1|2"},
 	} { // beside a target that would have the new key take the old one's place
 		path := newFile(t, "CREATE TABLE x ("+c.table)
 		newTwins(t, path, "x")
@@ -292,6 +295,46 @@ func TestKeysAreNotedByteForByte(t *testing.T) {
 		}
 		app.Close()
 	}
+}
+
+// TestClassesTravel: between two files a value stays of its class, in a column without a type and in one that has another (HAZARDS 61).
+func TestClassesTravel(t *testing.T) {
+	path := newFile(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, n, i INT, x TEXT, b BLOB, f REAL, day DATE, d DECIMAL(5,2))")
+	p := &twins{t: t, source: openAt(t, path, driver.Source), target: openAt(t, filepath.Join(t.TempDir(), "target.db"), driver.Target)}
+	defer func() { p.check(errors.Join(p.source.Close(), p.target.Close())) }()
+	app := connectApp(t, path)
+	defer app.Close()
+	for _, v := range []string{"1", "'1'", "x'31'", "1.0", "'1.0'", "1.5", "-0.0", "9e999", "''", "x''", "'it''s'", "'x''31'''", "x'2731'", "'2024-01-01'", "NULL"} {
+		app.must(t, "INSERT INTO t (n, i, x, b, f, day, d) VALUES ("+strings.TrimSuffix(strings.Repeat(v+", ", 7), ", ")+")")
+	}
+	as := func(table *schema.Table, sh schema.Shape) (*schema.Table, schema.Shape) {
+		for i := range sh.Columns {
+			sh.Columns[i].Cell = row.Other // as between two databases whose columns hold values of any class
+		}
+		return table, sh
+	}
+	p.st, p.ss = as(shaped(t, p.source, "t", 1))
+	p.check(p.source.Capturer.Install(t.Context(), p.st, p.ss, driver.Wait{}))
+	p.check(p.target.Ledger.Prepare(t.Context(), "test-run"))
+	var err error
+	p.epoch, err = p.target.Ledger.TakeOver(t.Context())
+	p.check(err)
+	p.tt, p.ts = as(copyOf(t, p.target, p.st))
+	there := connectApp(t, p.target.Info.Name[len("sqlite "):])
+	defer there.Close()
+	equal := func(how string) {
+		t.Helper()
+		const said = "SELECT concat_ws(' ', id, quote(n), quote(i), quote(x), quote(b), quote(f), quote(day), quote(d)) FROM t ORDER BY id"
+		if got, want := there.query(t, said), app.query(t, said); !slices.Equal(got, want) {
+			t.Errorf("%s\n%s\nwant\n%s", how, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	p.load()
+	equal("loaded")
+	app.must(t, "UPDATE t SET id = id + 100")
+	for p.round(3) {
+	}
+	equal("applied")
 }
 
 // TestRandomWritersConverge: random statements with small batches; unique values move between rows all the time.

@@ -259,9 +259,9 @@ func TestChinook(t *testing.T) {
 
 // TestSurvey: values that are not what their column says.
 func TestSurvey(t *testing.T) {
-	d := openAt(t, newFile(t, `CREATE TABLE t (k TEXT PRIMARY KEY, i SMALLINT, s VARCHAR(3), d DECIMAL(5,2), at DATETIME, day DATE, b BLOB, j JSON, f REAL, o BOOLEAN);
-		INSERT INTO t VALUES (NULL, 'x', 'long', 1.234, '2021-01-01 10:00:00.1234567', '0000-00-00', 'text', '{', 9e999, 2),
-		('a', 40000, CAST(x'ff' AS TEXT), 12345, 1700000000, '2021-01-01T00:00', x'00', '{"a":1}', 1, 1), ('b', 1, CAST(x'6100' AS TEXT), 1, '2021-01-01', '10000-01-01', x'0102', 1, 2, 0)`),
+	d := openAt(t, newFile(t, `CREATE TABLE t (k TEXT PRIMARY KEY, i SMALLINT, s VARCHAR(3), d DECIMAL(5,2), at DATETIME, day DATE, b BLOB, j JSON, f REAL, o BOOLEAN, n, x TEXT);
+		INSERT INTO t VALUES (NULL, 'x', 'long', 1.234, '2021-01-01 10:00:00.1234567', '0000-00-00', 'text', '{', 9e999, 2, 1, x'31'),
+		('a', 40000, CAST(x'ff' AS TEXT), 12345, 1700000000, '2021-01-01T00:00', x'00', '{"a":1}', 1, 1, '1', '1'), ('b', 1, CAST(x'6100' AS TEXT), 1, '2021-01-01', '10000-01-01', x'0102', 1, 2, 0, x'31', 1)`),
 		driver.Source)
 	defer d.Close()
 	table, _ := shaped(t, d, "t", 1)
@@ -282,6 +282,7 @@ func TestSurvey(t *testing.T) {
 		"k longest": 1, "k key-is-null": 1, "i wrong-class": 1, "i too-large": 1, "s longest": 4, "s too-large": 1, "s bad-text": 1, "s nul-in-text": 1,
 		"d fractions": 1, "d too-large": 1, "at fractions": 1, "at wrong-class": 1, "day zero-date": 1, "day after-9999": 1, "b wrong-class": 1, "b longest": 2,
 		"j longest": 7, "j not-json": 1, "f nan": 1, "o wrong-class": 1,
+		"n longest": 5, "x wrong-class": 1, "x longest": 1,
 	}
 	for k, n := range want {
 		if got[k] != n {
