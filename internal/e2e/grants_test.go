@@ -162,3 +162,53 @@ func TestGrantsTurned(t *testing.T) {
 	l.equal()
 	l.leftovers()
 }
+
+// TestGrantsOfHostileNames: what check prints for an administrator gives the rights that it should and says nothing else, however the
+// account, schemas and owners are called.
+func TestGrantsOfHostileNames(t *testing.T) {
+	for _, product := range []string{"postgres", "mariadb"} {
+		t.Run(short(product), func(t *testing.T) {
+			u, err := url.Parse(fresh(t, product))
+			if err != nil {
+				t.Fatal(err)
+			}
+			admin := dial(t, u.String())
+			call := func(what string) string {
+				return what + "_\"`'\nDROP TABLE precious; -- " + strings.TrimPrefix(u.Path, "/")
+			}
+			space, owner, mover, said := call("space"), admin.quote(call("own")), admin.quote(call("who")), call("who")
+			source, has := *u, ""
+			if product == "postgres" {
+				admin.do("%s", "CREATE TABLE precious (id integer); CREATE ROLE "+owner+"; CREATE ROLE "+mover+"; CREATE SCHEMA "+admin.quote(space)+
+					"; CREATE TABLE "+admin.quote(space)+".a (id integer PRIMARY KEY); ALTER TABLE "+admin.quote(space)+".a OWNER TO "+owner)
+				t.Cleanup(func() {
+					script(t, open(t, u.String()), "DROP SCHEMA "+admin.quote(space)+" CASCADE;\nDROP OWNED BY "+owner+", "+mover+";\nDROP ROLE "+owner+", "+mover+";\n")
+				})
+				has = "SELECT has_schema_privilege(r.oid, n.oid, 'USAGE')::integer + pg_has_role(r.oid, o.oid, 'USAGE')::integer FROM pg_roles r, pg_namespace n, pg_roles o " +
+					"WHERE r.rolname LIKE 'who\\_%' AND n.nspname LIKE 'space\\_%' AND o.rolname LIKE 'own\\_%'"
+			} else {
+				mover, said = mover+"@'127.0.0.1'", said+"@127.0.0.1"
+				source.Path = "/" + space
+				admin.do("CREATE DATABASE %s", admin.quote(space))
+				t.Cleanup(func() {
+					script(t, open(t, u.String()), "DROP DATABASE "+admin.quote(space)+";\nDROP USER "+mover+";\n")
+				})
+				admin.do("CREATE USER %s", mover)
+				admin.do("CREATE TABLE %s.precious (id integer PRIMARY KEY)", admin.quote(space))
+				has = "SELECT count(*) + 1 FROM mysql.db WHERE User LIKE 'who\\_%' AND Select_priv = 'Y' AND Trigger_priv = 'Y'"
+			}
+			m := newMove(t, plan{source: source.String(), target: fresh(t, "sqlite")})
+			if product == "postgres" {
+				m.file("whimbrel.yaml", strings.Replace(read(t, m, "whimbrel.yaml"), "source: {", "source: {schemas: ["+quoted(space)+"], ", 1))
+			}
+			text := printed(t, m, "source", said)
+			script(t, open(t, source.String()), text)
+			if left := ask(t, source.String(), "SELECT count(*) FROM precious"); left != "0" {
+				t.Errorf("what stands there: %s", left)
+			}
+			if got := ask(t, source.String(), has); got != "2" {
+				t.Errorf("the account has %s of two rights by\n%s", got, text)
+			}
+		})
+	}
+}

@@ -59,6 +59,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 			"a password that is no escape":   strings.Replace(given, wrong, "%zz"+wrong, 1),
 			"a password with an at":          strings.Replace(given, wrong, "x@"+wrong, 1),
 			"an authority that is not there": given + "?" + map[string]string{"postgres": "sslmode=verify-full&sslrootcert=/", "mariadb": "tls=verify&ca=/"}[product] + "nowhere",
+			"a password as the scheme":       strings.Replace(bare, product, wrong, 1),
 			"a scheme that nobody knows":     strings.Replace(given, product, "redis", 1),
 			"a key's password":               given + "?sslmode=verify-full&sslpassword=" + wrong + "&sslkey=/nowhere&sslcert=/nowhere",
 			"a fragment":                     given + "#" + wrong,
@@ -139,8 +140,19 @@ func TestCommandLinesHoldNoSecret(t *testing.T) {
 	m := newMove(t, plan{source: source, target: target})
 	m.file("whimbrel.yaml", strings.Replace(read(t, m, "whimbrel.yaml"), "echo stop >>marks", "for p in $PPID $$; do tr '\\\\0' ' ' </proc/$p/cmdline; echo; done >lines", 1))
 	m.do("run", "--yes")
-	lines := read(t, m, "lines")
-	if !strings.Contains(lines, "run --yes") {
+	unspoken(t, read(t, m, "lines"))
+	n := newInn(t, "mariadb", "postgres", "source", "refuse", map[string]string{ // whose build is given a URL with its password
+		"built.sh": "test -n \"$WHIMBREL_URL\" || exit 1\np=$$\nwhile test $p -gt 1; do tr '\\0' ' ' </proc/$p/cmdline; echo; p=$(sed -n 's/^PPid:.//p' /proc/$p/status); done >../lines\n",
+	})
+	n.until("confirm-downtime")
+	unspoken(t, read(t, n.move, "lines"))
+	n.must(0, "reset", "--yes")
+}
+
+// unspoken fails the test if a password is in command lines, or they are not those of a run.
+func unspoken(t *testing.T, lines string) {
+	t.Helper()
+	if !strings.Contains(lines, " run") || !strings.Contains(lines, "sh ") {
 		t.Errorf("the command lines are not seen: %q", lines)
 	}
 	if strings.Contains(lines, testserver.Password) {

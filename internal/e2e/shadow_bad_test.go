@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"errors"
 	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/whimbrel/whimbrel/internal/failpoint"
 	procedures "github.com/whimbrel/whimbrel/internal/move"
@@ -104,6 +107,24 @@ func TestShadowBadBuilds(t *testing.T) {
 		script(t, open(t, n.source), "GRANT SELECT ON "+of+" TO "+to+";\n")
 		n.fails("nothing is built: the account "+account+" can reach more than the shadow", "guest")
 		script(t, open(t, n.source), "REVOKE SELECT ON "+of+" FROM "+to+";\n")
+		broken("built.sh", "touch ../building\nuntil test -e ../granted; do sleep 0.1; done\n") // a right that it gets while it builds
+		source := open(t, n.source)
+		var granting sync.WaitGroup
+		granting.Go(func() {
+			for range 600 {
+				if _, err := os.Stat(filepath.Join(n.dir, "building")); err == nil {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if err := errors.Join(source.Script("GRANT SELECT ON "+of+" TO "+to+";\n"), os.WriteFile(filepath.Join(n.dir, "granted"), nil, 0o600)); err != nil {
+				t.Error(err)
+			}
+		})
+		n.fails("the build has left its shadow: the account "+account+" can reach more than the shadow", "guest")
+		granting.Wait()
+		script(t, source, "REVOKE SELECT ON "+of+" FROM "+to+";\n")
+		broken("built.sh", "exit 0\n")
 	}
 	n.until("confirm-downtime")
 	if got := ask(t, n.source, "SELECT count(*), sum(id) FROM guest"); got != rows {
