@@ -142,6 +142,9 @@ func (d ledger) endHolders(ctx context.Context, killer *session, taker int64) {
 // fence is the first statement of a target transaction: it holds the epoch still until the transaction ends.
 func (d *database) fence(ctx context.Context, s *session, epoch int64) error {
 	now, err := s.rows(ctx, "SELECT epoch FROM "+d.own("epoch")+" WHERE one = 1 LOCK IN SHARE MODE")
+	if classes[number(err)] == driver.Missing {
+		return fmt.Errorf("%w, and the move has been ended", errFenced)
+	}
 	if err != nil {
 		return err
 	}

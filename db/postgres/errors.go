@@ -21,6 +21,9 @@ func (f *failure) Unwrap() error { return f.err }
 
 var errFenced = &failure{class: driver.Fenced, err: errors.New("another epoch of this move has taken over")}
 
+// errEnded answers who writes when the move has been ended: no epoch may write any more.
+var errEnded = &failure{class: driver.Fenced, err: errors.New("the move has been ended")}
+
 // Classify says what an error means.
 func (dialect) Classify(err error) driver.Class { return classify(err) }
 

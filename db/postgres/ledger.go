@@ -131,13 +131,25 @@ func (s *session) fence(ctx context.Context, epoch int64, statement string) (int
 func (s *session) fenceBehind(ctx context.Context, before string, epoch int64, statement string) (int64, error) {
 	r, err := s.execAll(ctx, before+"; SELECT pg_advisory_xact_lock_shared("+itoa(lockClass)+", 0);"+statement)
 	if err != nil {
-		return 0, err
+		return 0, s.ended(ctx, err)
 	}
 	rows := r[len(r)-1].CommandTag.RowsAffected()
 	if rows != 0 {
 		return rows, nil
 	}
 	return 0, s.current(ctx, epoch)
+}
+
+// ended tells from an error about something that is missing whether it is the ledger: the move is over then, and its epochs with it.
+func (s *session) ended(ctx context.Context, err error) error {
+	if classify(err) != driver.Missing {
+		return err
+	}
+	s.rollback(ctx)
+	if r, failed := s.query(ctx, "SELECT to_regclass('whimbrel_target.epoch') IS NULL"); failed == nil && yes(r.Rows[0][0]) {
+		return errEnded
+	}
+	return err
 }
 
 // ours begins a transaction of the current epoch that changes nothing in the ledger.
@@ -152,7 +164,7 @@ func (s *session) current(ctx context.Context, epoch int64) error {
 	if err == nil && len(r.Rows) == 0 {
 		return errFenced
 	}
-	return err
+	return s.ended(ctx, err)
 }
 
 // Current looks whether the epoch may still write.

@@ -68,7 +68,7 @@ func otherProgram(address, statements string) {
 func TestSuite(t *testing.T) {
 	drivertest.Run(t, drivertest.Config{
 		Place:    newPlace,
-		Absent:   []string{"Inherit", "Pipe", "Rights", "Sequences", "Stager", "Vacate"},
+		Absent:   []string{"Inherit", "Pipe", "Rights", "Sequences", "Stager", "Vacate", "Blocked"},
 		Truncate: drivertest.Rowwise,
 		Folded:   schema.Type{Kind: row.Text, Raw: "TEXT", Collation: "NOCASE"},
 		Samples: []drivertest.Sample{{Name: "untyped", Type: schema.Type{Kind: row.Other}, Cells: []drivertest.Cell{

@@ -40,7 +40,7 @@ func config(flaw memory.Flaw, wrap func(*driver.Database) *driver.Database) driv
 	return drivertest.Config{
 		Absent: []string{
 			"Many", "Rights", "Inherit", // one table costs no wait here, everybody may do everything, and no session outlives its process
-			"Free", "Vacate", // it has no disk and no housekeeping
+			"Free", "Vacate", "Blocked", // it has no disk, no housekeeping and no libraries
 			"Shadows", "Scripts", "Relics", "Admitter", // nothing but a move speaks to it, in no language of its own
 		},
 		Inert:  true,

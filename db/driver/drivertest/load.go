@@ -200,6 +200,7 @@ var ledgerCases = []oneCase{
 	{"TakeOver", []string{"Ledger", "Loader", "Executor"}, (*scene).takeOver},
 	{"TakeOverDuringALoad", reading, (*scene).takeOverDuring},
 	{"Clear", reading, (*scene).clear},
+	{"AnEndedMove", applying, (*scene).ended},
 }
 
 func (s *scene) prepare() {
@@ -226,6 +227,20 @@ func (s *scene) prepare() {
 	if left := s.place.Left(s.T); len(left) > 0 {
 		s.Errorf("left behind: %v", left)
 	}
+}
+
+// ended is what a process meets that has slept until another one has ended the move.
+func (s *scene) ended() {
+	r := s.ready(items, item(1, ""))
+	s.check(s.open(driver.Target).Ledger.Drop(s.ctx))
+	s.class(r.d, r.d.Ledger.Current(s.ctx, r.epoch), driver.Fenced)
+	s.class(r.d, r.d.Applier.Apply(s.ctx, r.delta([]string{"1"})), driver.Fenced)
+	s.class(r.d, s.load(r.d, intake(r.t, r.shape, r.epoch, 2), item(2, "")), driver.Fenced)
+	s.class(r.d, r.d.Ledger.Clear(s.ctx, r.t, r.epoch), driver.Fenced)
+	if r.d.Guard != nil {
+		s.class(r.d, r.d.Guard.Shut(s.ctx, r.t, r.epoch), driver.Fenced)
+	}
+	r.want("untouched", item(1, ""))
 }
 
 func (s *scene) takeOver() {
