@@ -110,3 +110,20 @@ func TestARecordThatHoldsTheApplicationUpIsGivenUp(t *testing.T) {
 	m.must(0, "reset", "--yes")
 	same(t, "after the reset", before, catalogs(t, l))
 }
+
+// TestARecordOfManyDeletions removes most rows of a table while nobody replays: that they are gone is looked at twice, which needs a
+// session more, with the fewest sessions that a move can have (HAZARDS 54).
+func TestARecordOfManyDeletions(t *testing.T) {
+	for _, source := range products() {
+		t.Run(short(source), func(t *testing.T) {
+			l := newLive(t, source, "sqlite", shop.Options{Seed: seed(t), Accounts: 100, Sessions: 1})
+			m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: "sessions: {source: 1, target: 1}\n"})
+			m.until("confirm-downtime")
+			script(t, open(t, l.source), "DELETE FROM event WHERE id % 100 <> 0;")
+			m.must(0, "run", "--yes")
+			if rows := l.equal(); rows["event"] == 0 {
+				t.Error("no event is left: nothing is proven")
+			}
+		})
+	}
+}
