@@ -120,6 +120,18 @@ func TestWrongUsageEndsWith2(t *testing.T) {
 	}
 }
 
+// TestErrorsMoveNoCursor: what an error says of names that somebody gave is written so that it can be seen, and begins no line of ours.
+func TestErrorsMoveNoCursor(t *testing.T) {
+	c := newCommandLine(t)
+	c.dir = filepath.Join(c.dir, "esc\x1b[2J\u202eesrever\nwhimbrel: done")
+	for _, args := range [][]string{{"check"}, {"run"}, {"status"}, {"init"}} {
+		code, out, said := c.run(args...)
+		if text := out + said; code == exitDone || strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, "\nwhimbrel: done") {
+			t.Errorf("%v ended with %d: %q", args, code, text)
+		}
+	}
+}
+
 func TestInitWritesAConfigurationOnce(t *testing.T) {
 	c := newCommandLine(t)
 	c.must(exitDone, "init")
