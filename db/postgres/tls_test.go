@@ -90,6 +90,7 @@ func TestSomebodyInBetweenIsNotTakenForTheServer(t *testing.T) {
 	defer l.Close()
 	heard := make(chan string, 10)
 	go func() {
+		defer close(heard)
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -113,12 +114,14 @@ func TestSomebodyInBetweenIsNotTakenForTheServer(t *testing.T) {
 	if got := try(t, u.String()); !strings.Contains(got, "refused TLS") {
 		t.Errorf("between us and %s: %q", server, got)
 	}
-	select {
-	case rest := <-heard:
-		if rest != "" {
+	_ = l.Close()
+	came := 0
+	for rest := range heard { // of each connection: a second one might do without TLS
+		if came++; rest != "" {
 			t.Errorf("it was told %q", rest)
 		}
-	case <-time.After(30 * time.Second):
+	}
+	if came == 0 {
 		t.Error("nobody came")
 	}
 }
