@@ -268,3 +268,27 @@ func TestOpenAndCloseLeavesNothing(t *testing.T) {
 		t.Fatalf("a wrong password: %v", err)
 	}
 }
+
+// TestTimesAreCutToTheDigitsThatTravel, and end without zeros.
+func TestTimesAreCutToTheDigitsThatTravel(t *testing.T) {
+	for _, c := range []struct {
+		kind   row.Kind
+		said   string
+		digits int
+		want   string
+	}{
+		{row.Timestamp, "2024-03-31 02:30:00.123456", 6, "2024-03-31 02:30:00.123456"},
+		{row.Timestamp, "2024-03-31 02:30:00.123456", 5, "2024-03-31 02:30:00.12345"},
+		{row.Timestamp, "2024-03-31 02:30:00.123456", 0, "2024-03-31 02:30:00"},
+		{row.Timestamp, "2024-03-31 02:30:00.100000", 6, "2024-03-31 02:30:00.1"},
+		{row.Time, "23:59:59.000009", 5, "23:59:59"},
+		{row.Duration, "-838:59:58.999999", 2, "-838:59:58.99"},
+		{row.Duration, "00:00:00", 6, "00:00:00"},
+	} {
+		s := schema.Shape{Columns: []schema.ShapeColumn{{Column: &schema.Column{Name: "c", Type: schema.Type{Kind: c.kind, Raw: "datetime(6)"}}, Cell: c.kind, Digits: c.digits}}}
+		b := row.NewBatch(1)
+		if why := newCells(&schema.Table{}, s).text(b, 0, []byte(c.said)); why != "" || string(b.Cell(0, 0)) != c.want {
+			t.Errorf("%s with %d digits: %s %s", c.said, c.digits, b.Cell(0, 0), why)
+		}
+	}
+}
