@@ -104,9 +104,31 @@ func poor(t *testing.T, source, target string) (*live, *move) {
 	t.Cleanup(func() { _ = l.shop.Close() })
 	host := map[string]string{"mariadb": "@127.0.0.1"}
 	admin := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime()})
-	script(t, open(t, l.source), printed(t, admin, "source", from.mover+host[source]))
+	counter := another(t, l.source)
+	rights := printed(t, admin, "source", from.mover+host[source])
+	if counter != "" && !strings.Contains(rights, "GRANT \""+counter+"\" TO ") {
+		t.Errorf("nobody asks for what the owner of a sequence may do:\n%s", rights)
+	}
+	script(t, open(t, l.source), rights)
 	script(t, open(t, l.target), printed(t, admin, "target", to.mover+host[target]))
 	return l, newMove(t, plan{source: as(t, l.source, from.mover), target: as(t, l.target, to.mover), uptime: l.shop.Uptime(), extra: levels})
+}
+
+// another makes a sequence that belongs to an account of its own; empty where a product has none such.
+func another(t *testing.T, at string) (account string) {
+	t.Helper()
+	d := open(t, at)
+	if d.Product != "postgres" {
+		return ""
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account = "count_" + strings.TrimPrefix(u.Path, "/")
+	script(t, d, "CREATE ROLE "+account+";\nCREATE SEQUENCE counted;\nALTER SEQUENCE counted OWNER TO "+account+";\n")
+	t.Cleanup(func() { script(t, d, "DROP OWNED BY "+account+" CASCADE;\nDROP ROLE "+account+";\n") })
+	return account
 }
 
 // printed returns the statements that check prints for a side.

@@ -184,6 +184,10 @@ func (n *inn) catalog() []string {
 	for side, at := range map[string]string{"source ": n.source, "target ": n.target} {
 		d := open(n.t, at)
 		switch d.Product {
+		case "postgres":
+			if schemas := ask(n.t, at, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'inn%'"); schemas != "" {
+				all = append(all, side+"place "+schemas)
+			}
 		case "mariadb":
 			for _, query := range []string{"SELECT schema_name FROM information_schema.schemata", "SELECT CONCAT(user, '@', host, ' ', db) FROM mysql.db"} {
 				rows, err := d.Query(query)
@@ -265,6 +269,9 @@ func (n *inn) arrived() {
 	for _, line := range n.catalog() {
 		if strings.HasPrefix(line, "source ") {
 			now = append(now, line)
+		}
+		if strings.Contains(line, "inn_shadow") {
+			n.t.Errorf("the shadow is left: %s", line)
 		}
 		after = after || strings.HasPrefix(line, "target ") && strings.Contains(line, "visitor_name")
 	}
