@@ -1,5 +1,5 @@
 # Targets: build, demo, example-shop, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, soak, fuzz, install-servers. See CONTRIBUTING.md.
-.PHONY: build demo example-shop test test-quick lint fmt bench bench-compare bench-peers model chaos soak fuzz install-servers clean
+.PHONY: build demo example-shop test test-quick lint fmt bench bench-compare bench-peers model chaos chaos-power soak fuzz install-servers clean
 
 GO ?= go
 
@@ -58,6 +58,11 @@ model:
 chaos: install-servers
 	CHAOS_ROUNDS=$(or $(ROUNDS),50) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_BREAKS=$(BREAKS) CHAOS_FOR=$(or $(MINUTES),600)m CHAOS_WORDS=1 \
 	$(GO) test -count=1 -v -timeout 24h -run 'TestChaos$$' ./internal/e2e
+
+# The same with machines that lose their power: what nobody has had written to a disk by then is gone. make chaos-power ROUNDS=20 SEED=7
+chaos-power: install-servers
+	CHAOS_POWER=$(or $(ROUNDS),20) CHAOS_SEED=$(SEED) CHAOS_PAIRS=$(PAIRS) CHAOS_BREAKS=$(BREAKS) CHAOS_FOR=$(or $(MINUTES),600)m CHAOS_WORDS=1 \
+	$(GO) test -count=1 -v -timeout 24h -run 'TestChaosPower$$' ./internal/e2e
 
 # So many schedules of the simulation, from SEED on (docs/reliability.md). One that fails is shrunk and kept in
 # internal/simulation/testdata.

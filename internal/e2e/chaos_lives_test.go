@@ -44,6 +44,7 @@ func (r *round) life() ending {
 	points, stop := "", time.Duration(0)
 	what := r.rng.IntN(10)
 	mortal := r.deaths > 0
+	r.darkState()
 	switch {
 	case what >= 8:
 		stop = r.while(1500 * time.Millisecond)
@@ -68,6 +69,14 @@ func (r *round) life() ending {
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
 	return r.counted(<-ended)
+}
+
+// darkState has the disk of the move's folder lose its power, or not, while no process is there.
+func (r *round) darkState() {
+	if r.power != nil && r.rng.IntN(2) == 0 {
+		r.power.LosePower(r.t)
+		r.did(darkState, 1)
+	}
 }
 
 // while draws how long a process lives: shorter where a whole move takes half a second.

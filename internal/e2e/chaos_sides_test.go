@@ -21,19 +21,27 @@ type side struct {
 	name   string // source, target
 	server *testserver.Server
 	disk   *disk
-	clock  string     // the file that the server's clock is read from; empty when it can not be turned
-	mu     sync.Mutex // held while something is being done to the server
+	power  *testserver.Disk // the disk, where it is one that can lose its power
+	clock  string           // the file that the server's clock is read from; empty when it can not be turned
+	mu     sync.Mutex       // held while something is being done to the server
 }
 
 // most is how many sessions a server of a chaos run allows.
 const most = 60
 
-// newSide starts a side's server. Its disk is in memory, so that it can be small and is the test's own.
-func newSide(t *testing.T, name, product string) *side {
+// newSide starts a side's server. Its disk is in memory, so that it can be small and is the test's own, or one that can lose its power.
+func newSide(t *testing.T, name, product string, mortal bool) *side {
 	t.Helper()
-	s := &side{name: name, disk: newDisk(t, 900)}
+	s := &side{name: name}
 	if product == "sqlite" {
+		s.disk = newDisk(t, 900)
 		return s
+	}
+	if mortal {
+		s.power = testserver.NewDisk(t, 900)
+		s.disk = &disk{path: s.power.Path}
+	} else {
+		s.disk = newDisk(t, 900)
 	}
 	place := testserver.Place{Parent: s.disk.path}
 	if library := faketime(product); library != "" {
@@ -56,6 +64,9 @@ func newSide(t *testing.T, name, product string) *side {
 		settings = []string{fmt.Sprintf("max-connections=%d", most), "innodb-buffer-pool-size=64M", "innodb-log-file-size=32M"}
 	}
 	s.server = testserver.NewAt(t, product, place, settings...)
+	if s.power != nil {
+		s.power.Sync(t) // whoever installs a server does not wait for it
+	}
 	return s
 }
 
@@ -82,11 +93,14 @@ func (s *side) turn(t *testing.T, offset string) {
 	}
 }
 
-// crash kills the server and starts it again.
+// crash kills the server and starts it again, where its disk can lose its power with what was on it by then.
 func (s *side) crash(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.server.Crash()
+	if s.power != nil {
+		s.power.LosePower(t)
+	}
 	if err := s.server.Restart(); err != nil {
 		t.Error(err)
 	}

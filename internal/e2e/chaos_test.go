@@ -15,6 +15,7 @@ import (
 
 	"github.com/whimbrel/whimbrel/internal/e2e/shop"
 	"github.com/whimbrel/whimbrel/internal/faultproxy"
+	"github.com/whimbrel/whimbrel/internal/testserver"
 )
 
 // TestChaos moves the shop again and again with everything done to the move that is done to moves: the network, the servers,
@@ -23,14 +24,34 @@ import (
 // which (WHIMBREL_SEED), CHAOS_PAIRS which pairs of products (mariadb/pg,pg/sqlite), CHAOS_BREAKS how many times as many connections break (1),
 // CHAOS_FOR after how long no further round begins (2m). A table at the end says what was done how often.
 func TestChaos(t *testing.T) {
-	c := &chaos{t: t, sides: map[string]*side{}, counts: map[string]int{}, fell: map[string]int{}, words: map[string]int{}, began: time.Now()}
+	newChaos(t).run(number(t, "CHAOS_ROUNDS", 20), func(killPair) bool { return true })
+}
+
+// TestChaosPower does the same with servers, and a folder of the move, whose machines lose their power: what nobody has had written to
+// the disk by then is gone, where kill -9 leaves it in the system's cache. CHAOS_POWER says how many rounds (1).
+func TestChaosPower(t *testing.T) {
+	c := newChaos(t)
+	c.dark = true
+	c.run(number(t, "CHAOS_POWER", 1), func(p killPair) bool { return p.source != "sqlite" || p.target != "sqlite" })
+}
+
+func newChaos(t *testing.T) *chaos {
+	return &chaos{t: t, sides: map[string]*side{}, counts: map[string]int{}, fell: map[string]int{}, words: map[string]int{}, began: time.Now()}
+}
+
+// run makes rounds of these pairs, and says what was done.
+func (c *chaos) run(rounds int, of func(killPair) bool) {
+	t := c.t
 	first := seed(t)
 	if s := os.Getenv("CHAOS_SEED"); s != "" {
 		first = uint64(number(t, "CHAOS_SEED", 0))
 	}
-	pairs := chaosPairs(t, rand.New(rand.NewPCG(first, 5)))
+	pairs := slices.DeleteFunc(chaosPairs(t, rand.New(rand.NewPCG(first, 5))), func(p killPair) bool { return !of(p) })
+	if len(pairs) == 0 {
+		t.Fatal("none of the pairs that CHAOS_PAIRS names has a server")
+	}
 	limit := length(t, "CHAOS_FOR", 10*time.Hour)
-	for n := range number(t, "CHAOS_ROUNDS", 20) {
+	for n := range rounds {
 		if time.Since(c.began) > limit {
 			break
 		}
@@ -95,6 +116,7 @@ func chaosPairs(t *testing.T, rng *rand.Rand) []killPair {
 type chaos struct {
 	t     *testing.T
 	began time.Time
+	dark  bool // disks lose their power
 	sides map[string]*side
 
 	mu       sync.Mutex
@@ -113,7 +135,7 @@ type chaos struct {
 func (c *chaos) side(name, product string) *side {
 	s := c.sides[name+product]
 	if s == nil {
-		s = newSide(c.t, name, product)
+		s = newSide(c.t, name, product, c.dark)
 		c.sides[name+product] = s
 	}
 	return s
@@ -132,6 +154,9 @@ const (
 	killedAtRandom = "kill -9 of the program, at random"
 	killedSource   = "kill -9 of the source's server"
 	killedTarget   = "kill -9 of the target's server"
+	darkSource     = "power loss of the source's machine"
+	darkTarget     = "power loss of the target's machine"
+	darkState      = "power loss of the program's machine"
 	paused         = "SIGSTOP, SIGCONT"
 	zombied        = "SIGSTOP, another takes over, SIGCONT"
 	slept          = "of these, SIGCONT after the move's end"
@@ -147,7 +172,7 @@ const (
 
 func faults() []string {
 	list := []string{
-		killedAtPoint, killedAtRandom, killedSource, killedTarget, paused, zombied, slept, fullSource, fullTarget, fullState, noSessions,
+		killedAtPoint, killedAtRandom, killedSource, killedTarget, darkSource, darkTarget, darkState, paused, zombied, slept, fullSource, fullTarget, fullState, noSessions,
 		deadlocked, longOpen, turned, turnedOurs,
 	}
 	for _, k := range faultproxy.Kinds() {
@@ -165,7 +190,8 @@ type round struct {
 	source, target *side
 	proxies        []*faultproxy.Proxy
 	state          *disk
-	refused        string // a file that is there when the application has been refused
+	power          *testserver.Disk // the state's, where disks lose their power
+	refused        string           // a file that is there when the application has been refused
 	live           *live
 	move           *move
 	deaths         int // that are left to die
@@ -184,11 +210,20 @@ func (c *chaos) round(t *testing.T, pair killPair, seed uint64) {
 	defer dropSource()
 	to, dropTarget := r.target.database(t, name)
 	defer dropTarget()
-	r.state = newDisk(t, 64)
+	if r.dark {
+		r.power = testserver.NewDisk(t, 64)
+		r.state = &disk{path: r.power.Path}
+	} else {
+		r.state = newDisk(t, 64)
+	}
 	r.refused = filepath.Join(t.TempDir(), "refused")
 	r.live = r.application(from, to)
 	r.move = r.configure(from, to)
 	r.deaths, r.zombies = 20+r.rng.IntN(50), r.rng.IntN(4)
+	if r.power != nil {
+		r.zombies = 0 // a process does not outlive its machine
+		r.power.Sync(t)
+	}
 	done := r.disturb()
 	r.live.open()
 	var wg sync.WaitGroup
@@ -341,7 +376,7 @@ func (c *chaos) table() {
 
 // sum is the run so far in one line.
 func (c *chaos) sum() string {
-	kills := c.counts[killedAtPoint] + c.counts[killedAtRandom] + c.counts[killedSource] + c.counts[killedTarget]
+	kills := c.counts[killedAtPoint] + c.counts[killedAtRandom] + c.counts[killedSource] + c.counts[killedTarget] + c.counts[darkSource] + c.counts[darkTarget]
 	broke, mild := 0, 0
 	for _, k := range faultproxy.Kinds() {
 		if n := c.counts["network: "+string(k)]; k.Mild() {

@@ -41,9 +41,12 @@ func NewDisk(t testing.TB, mebibytes int) *Disk {
 	if err := os.Chmod(d.Path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "sync", "-f", d.Path)
+	d.Sync(t)
 	return d
 }
+
+// Sync has everything written that is not on it yet.
+func (d *Disk) Sync(t testing.TB) { tool(t, "sync", "-f", d.Path) }
 
 // mount has the file system write by itself as seldom as it can.
 func (d *Disk) mount(t testing.TB) { tool(t, "mount", "-o", "loop,commit=600", d.image, d.Path) }
