@@ -1,4 +1,4 @@
-# Targets: build, demo, example-shop, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, soak, fuzz, install-servers. See CONTRIBUTING.md.
+# Targets: build, demo, example-shop, test, lint, fmt, bench, bench-compare, bench-peers, model, chaos, chaos-power, soak, fuzz, install-servers. See CONTRIBUTING.md.
 .PHONY: build demo example-shop test test-quick lint fmt bench bench-compare bench-peers model chaos chaos-power soak fuzz install-servers clean
 
 GO ?= go

@@ -26,18 +26,24 @@ type side struct {
 	mu     sync.Mutex       // held while something is being done to the server
 }
 
+// nature is what a server's machine is like.
+type nature struct {
+	dark bool // its disk can lose its power
+	lazy bool // it acknowledges what is not on the disk yet
+}
+
 // most is how many sessions a server of a chaos run allows.
 const most = 60
 
 // newSide starts a side's server. Its disk is in memory, so that it can be small and is the test's own, or one that can lose its power.
-func newSide(t *testing.T, name, product string, mortal bool) *side {
+func newSide(t *testing.T, name, product string, is nature) *side {
 	t.Helper()
 	s := &side{name: name}
 	if product == "sqlite" {
 		s.disk = newDisk(t, 900)
 		return s
 	}
-	if mortal {
+	if is.dark {
 		s.power = testserver.NewDisk(t, 900)
 		s.disk = &disk{path: s.power.Path}
 	} else {
@@ -62,6 +68,12 @@ func newSide(t *testing.T, name, product string, mortal bool) *side {
 	settings := []string{fmt.Sprintf("max_connections=%d", most), "max_wal_size=128MB", "shared_buffers=32MB"}
 	if product == "mariadb" {
 		settings = []string{fmt.Sprintf("max-connections=%d", most), "innodb-buffer-pool-size=64M", "innodb-log-file-size=32M"}
+	}
+	if is.lazy {
+		settings = append(settings, map[string][]string{
+			"postgres": {"synchronous_commit=off", "wal_writer_delay=3s", "wal_writer_flush_after=0"},
+			"mariadb":  {"innodb-flush-log-at-trx-commit=0", "sync-binlog=0"}, // the later of two settings holds
+		}[product]...)
 	}
 	s.server = testserver.NewAt(t, product, place, settings...)
 	if s.power != nil {

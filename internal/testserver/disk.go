@@ -1,7 +1,7 @@
 package testserver
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,9 +56,9 @@ func (d *Disk) mount(t testing.TB) { tool(t, "mount", "-o", "loop,commit=600", d
 func (d *Disk) LosePower(t testing.TB) {
 	t.Helper()
 	d.lost++
-	left := fmt.Sprintf("%s.%d", d.image, d.lost)
+	left := filepath.Join(filepath.Dir(d.Path), "image"+strconv.Itoa(d.lost))
 	tool(t, "cp", "--sparse=always", d.image, left)
-	if err := syscall.Unmount(d.Path, syscall.MNT_DETACH); err != nil {
+	if err := errors.Join(syscall.Unmount(d.Path, syscall.MNT_DETACH), os.Remove(d.image)); err != nil {
 		t.Fatal(err)
 	}
 	d.image = left
