@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -17,41 +19,51 @@ func (q *questions) cluster(ctx context.Context) error {
 		return nil
 	}
 	const one = "Give the URL of one node, not of a balancer"
-	size, err := q.status(ctx, "wsrep_cluster_size")
+	before, err := q.writes(ctx)
 	if err != nil {
 		return err
 	}
-	if q.d.options.Side == driver.Target || size < 2 {
+	if q.d.options.Side == driver.Target || before.nodes < 2 {
 		q.add("galera", driver.Note, "The server is a node of a Galera cluster.", one+".")
 		return nil
-	}
-	const only = one + ", and let the application write to that node only until the move has ended."
-	before, err := q.status(ctx, "wsrep_received")
-	if err != nil {
-		return err
 	}
 	select {
 	case <-time.After(time.Second):
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	after, err := q.status(ctx, "wsrep_received")
-	switch {
-	case err != nil:
+	after, err := q.writes(ctx)
+	if err != nil {
 		return err
-	case after > before:
-		q.add("galera-writers", driver.Forbidden, "Other nodes of the Galera cluster are written to ("+strconv.FormatInt(after-before, 10)+" writes within a second): capture could stop the whole cluster.", only)
-	default:
-		q.add("galera", driver.Lossy, "The server is one of "+strconv.FormatInt(size, 10)+" nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster.", only)
 	}
+	const only = one + ", and let the application write to that node only until the move has ended."
+	all, own := after.all-before.all, after.own-before.own
+	if others := all - own; others > 10 && others > own/10 { // what was under way at the two moments is in one of the counts only
+		q.add("galera-writers", driver.Forbidden, fmt.Sprintf("Other nodes of the Galera cluster are written to (about %d writes within a second): capture could stop the whole cluster.", others), only)
+		return nil
+	}
+	q.add("galera", driver.Lossy, fmt.Sprintf("The server is one of %d nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster.", before.nodes), only)
 	return nil
 }
 
-// status returns one of the server's counters, 0 where it has none of the name.
-func (q *questions) status(ctx context.Context, name string) (int64, error) {
-	all, err := q.s.rows(ctx, "SHOW GLOBAL STATUS LIKE '"+name+"'")
-	if err != nil || len(all) == 0 {
-		return 0, err
+// sent are a cluster's nodes, the number of its last write, and how many writes this node has sent to the others.
+type sent struct{ nodes, all, own int64 }
+
+// writes asks for them in one moment. What a node receives (wsrep_received) is more than others' writes: the nodes tell each other
+// of their own what they have committed.
+func (q *questions) writes(ctx context.Context) (sent, error) {
+	lines, err := q.s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_last_committed', 'wsrep_replicated')")
+	var w sent
+	for _, l := range lines {
+		n, _ := strconv.ParseInt(l[1], 10, 64)
+		switch strings.ToLower(l[0]) {
+		case "wsrep_cluster_size":
+			w.nodes = n
+		case "wsrep_last_committed":
+			w.all = n
+		case "wsrep_replicated":
+			w.own = n
+		}
 	}
-	return strconv.ParseInt(all[0][1], 10, 64)
+	return w, err
 }

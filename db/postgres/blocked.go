@@ -13,8 +13,10 @@ import (
 // blocked has a session that begins now run a block of the language of capture's triggers. Sessions that are there hold its library in
 // memory: they go on when an upgrade has replaced the file or taken it away, and every one that begins afterwards fails (HAZARDS 27).
 func (db *database) blocked(ctx context.Context) (string, error) {
+	before := db.refused.Load()
 	s, err := db.connect(ctx)
 	if err != nil {
+		db.refused.Store(before) // it is no worker that was refused
 		return "", err
 	}
 	defer s.conn.Close(context.WithoutCancel(ctx))
@@ -23,8 +25,13 @@ func (db *database) blocked(ctx context.Context) (string, error) {
 	if errors.As(err, &server) && (strings.HasPrefix(server.Code, "58") || server.Code == "XX000") { // the file, or what is in it
 		return "the server can not load PL/pgSQL: " + server.Message, nil
 	}
-	if classify(err) == driver.Refused {
-		return "", nil // this role may not use the language, so that it can not tell
+	if classify(err) != driver.Refused {
+		return "", err
 	}
-	return "", err
+	// A file that the server may not read is refused like a language that this role may not use, which can not tell then.
+	r, failed := s.query(ctx, "SELECT has_language_privilege('plpgsql', 'USAGE')")
+	if failed != nil || !yes(r.Rows[0][0]) {
+		return "", failed
+	}
+	return "the server can not load PL/pgSQL: " + err.Error(), nil
 }

@@ -50,7 +50,9 @@ func (p *powered) open(side driver.Side) {
 // out loses the power and returns the rows of the table that are there afterwards.
 func (p *powered) out() []string {
 	p.t.Helper()
-	p.disk.LosePower(p.t)
+	if err := p.disk.LosePower(); err != nil {
+		p.t.Fatal(err)
+	}
 	_ = p.app.Close()
 	_ = p.db.Close()
 	app := connectApp(p.t, p.path)

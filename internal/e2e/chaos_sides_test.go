@@ -110,10 +110,11 @@ func (s *side) crash(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.server.Crash()
+	var err error
 	if s.power != nil {
-		s.power.LosePower(t)
+		err = s.power.LosePower()
 	}
-	if err := s.server.Restart(); err != nil {
+	if err := errors.Join(err, s.server.Restart()); err != nil {
 		t.Error(err)
 	}
 }

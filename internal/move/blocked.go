@@ -4,20 +4,24 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
 // guardCapture looks every ten seconds, until the context ends, whether sessions of the application that begin now can run what
-// capture has put at the source. Where twice in a row they can not, capture is taken off every table: their writes fail because
-// of it (HAZARDS 27).
+// capture has put at the source. Where they can not for some seconds, capture is taken off every table: their writes fail because
+// of it (HAZARDS 27). Once the source is shut nobody writes.
 func (m *Move) guardCapture(ctx context.Context) {
-	for seen := false; ; {
+	for seen := 0; ; {
 		blocked, err := m.blocked(ctx, seen)
 		if err != nil && ctx.Err() == nil {
 			m.log.Warn("it could not be seen whether capture holds the application up", "error", err)
 		}
 		pause := 10 * time.Second
-		if seen = blocked; seen {
-			pause = 2 * time.Second // a file that is being replaced is gone for a moment
+		if seen++; !blocked {
+			seen = 0
+		} else {
+			pause = 2 * time.Second
 		}
 		select {
 		case <-ctx.Done():
@@ -27,14 +31,20 @@ func (m *Move) guardCapture(ctx context.Context) {
 	}
 }
 
-// blocked reports that capture holds sessions up that begin now. Where that was seen before, it is taken off. Again: looks again.
-func (m *Move) blocked(ctx context.Context, before bool) (bool, error) {
+// convinced is how many looks in a row, two seconds apart, must see the same: a file that is being replaced is gone for a moment.
+const convinced = 4
+
+// blocked reports that capture holds sessions up that begin now. Where that was seen so often before, it is taken off. Again: looks again.
+func (m *Move) blocked(ctx context.Context, before int) (bool, error) {
+	if at, _ := m.engine.Position().At("shut-source"); at.State != procedure.NotBegun {
+		return false, nil
+	}
 	source, err := m.source(ctx)
 	if err != nil || source.Blocked == nil {
 		return false, err
 	}
 	why, err := source.Blocked(ctx)
-	if err != nil || why == "" || !before {
+	if err != nil || why == "" || before < convinced-1 {
 		return why != "", err
 	}
 	for _, t := range of(m.tables(), Uptime) {

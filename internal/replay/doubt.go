@@ -20,7 +20,7 @@ const doubtful = 64
 // doubt looks a second time where very many keys of a batch have no row (HAZARDS 54): by the statement that the load reads with, in
 // a session of its own. If it finds more than half of them the batch must not be applied, and is taken again: an application that
 // removes rows and puts them back has been seen in between, and the entries of what it put back are in the record by now. The session is
-// the one that the batch behind this one is taken with later.
+// the one that the batch behind this one is taken with later, or that reread has beside the batches'.
 func (l *Lane) doubt(ctx context.Context, b *batch) error {
 	if missing := b.keys.Len() - b.images.Len(); missing < doubtful || 2*missing <= b.keys.Len() {
 		return nil
@@ -51,7 +51,7 @@ func (l *Lane) doubt(ctx context.Context, b *batch) error {
 		}
 	}
 	if 2*there > missing.Len() {
-		return fmt.Errorf("%w: %d of %d changed keys had no row, and a second look found %d of these; nothing was removed at the target. See that nothing hides rows from the role of the move, and give the command again",
+		return fmt.Errorf("%w: %d of %d changed keys had no row, and a second look found %d of these; nothing was removed at the target. The application puts rows back as fast as it removes them, or something hides them from the role of the move: see to that, and give the command again",
 			ErrUnseen, missing.Len(), b.keys.Len(), there)
 	}
 	return nil

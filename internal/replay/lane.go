@@ -145,7 +145,8 @@ func (l *Lane) carry(ctx context.Context, more bool) error {
 		if err := l.Reconcile(ctx); err != nil {
 			return fmt.Errorf("read every key again after the table was emptied: %w", err)
 		}
-	} else if err := l.doubt(ctx, l.now); err != nil {
+	}
+	if err := l.doubt(ctx, l.now); err != nil {
 		return err
 	}
 	l.adapt(l.now.images.Size())

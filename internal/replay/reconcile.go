@@ -81,7 +81,10 @@ func (l *Lane) againFew(ctx context.Context, keys *row.Batch) error {
 		if err := l.take(ctx, l.now, keys, nil); err != nil {
 			return err
 		}
-		err := l.settle(ctx, l.now)
+		err := l.doubt(ctx, l.now)
+		if err == nil {
+			err = l.settle(ctx, l.now)
+		}
 		l.now.close()
 		if err != nil {
 			return err

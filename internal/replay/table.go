@@ -109,7 +109,7 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 			return Done{}, context.Cause(ctx)
 		}
 		if asked > reread {
-			if err := t.lane.Reread(ctx); err != nil {
+			if err := t.repeated(ctx, func() error { return t.lane.Reread(ctx) }); err != nil {
 				return Done{}, err
 			}
 		}
@@ -126,15 +126,32 @@ func (t *Table) round(ctx context.Context) (done Done, emptied bool, err error) 
 // step takes a batch, and takes it again where that answers the error: a batch that an earlier attempt had applied, rows
 // whose unique values moved between the looks at them, or rows that were put back between two looks.
 func (t *Table) step(ctx context.Context) (done Done, err error) {
-	for range 5 {
+	err = t.repeated(ctx, func() (err error) {
 		done, err = t.lane.Step(ctx)
 		t.Replayed.Add(int64(done.Entries))
-		again := errors.Is(err, ErrAgain) || errors.Is(err, ErrUnseen)
-		if !again && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
-			return done, err
+		return err
+	})
+	return done, err
+}
+
+// repeated does something up to five times while that answers its error. Rows that are put back are waited for between two times.
+func (t *Table) repeated(ctx context.Context, do func() error) (err error) {
+	for pause := 50 * time.Millisecond; pause <= 16*50*time.Millisecond; pause *= 2 {
+		err = do()
+		unseen := errors.Is(err, ErrUnseen)
+		if !unseen && !errors.Is(err, ErrAgain) && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
+			return err
+		}
+		if !unseen {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
 		}
 	}
-	return done, err
+	return err
 }
 
 // turn wakes those who wait for the record to have been read to its end.

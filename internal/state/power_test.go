@@ -15,7 +15,9 @@ func TestWhatIsKeptOutlivesThePower(t *testing.T) {
 	dir := filepath.Join(d.Path, "state")
 	out := func(s *State) *State {
 		t.Helper()
-		d.LosePower(t)
+		if err := d.LosePower(); err != nil {
+			t.Fatal(err)
+		}
 		_ = s.Close() // of the disk that is no more
 		return open(t, dir)
 	}

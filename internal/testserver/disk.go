@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,9 +35,16 @@ func NewDisk(t testing.TB, mebibytes int) *Disk {
 	if err := os.Mkdir(d.Path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "truncate", "-s", strconv.Itoa(mebibytes)+"M", d.image)
-	tool(t, "mkfs.ext4", "-q", "-F", d.image)
-	d.mount(t)
+	err = tool("truncate", "-s", strconv.Itoa(mebibytes)+"M", d.image)
+	if err == nil {
+		err = tool("mkfs.ext4", "-q", "-F", d.image)
+	}
+	if err == nil {
+		err = d.mount()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = syscall.Unmount(d.Path, syscall.MNT_DETACH) })
 	if err := os.Chmod(d.Path, 0o777); err != nil {
 		t.Fatal(err)
@@ -46,28 +54,35 @@ func NewDisk(t testing.TB, mebibytes int) *Disk {
 }
 
 // Sync has everything written that is not on it yet.
-func (d *Disk) Sync(t testing.TB) { tool(t, "sync", "-f", d.Path) }
+func (d *Disk) Sync(t testing.TB) {
+	t.Helper()
+	if err := tool("sync", "-f", d.Path); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // mount has the file system write by itself as seldom as it can.
-func (d *Disk) mount(t testing.TB) { tool(t, "mount", "-o", "loop,commit=600", d.image, d.Path) }
+func (d *Disk) mount() error { return tool("mount", "-o", "loop,commit=600", d.image, d.Path) }
 
 // LosePower puts what was on the disk at this moment in its place. Files that somebody has open go on being the old ones, which nobody
 // else sees: kill whoever writes before.
-func (d *Disk) LosePower(t testing.TB) {
-	t.Helper()
+func (d *Disk) LosePower() error {
 	d.lost++
 	left := filepath.Join(filepath.Dir(d.Path), "image"+strconv.Itoa(d.lost))
-	tool(t, "cp", "--sparse=always", d.image, left)
-	if err := errors.Join(syscall.Unmount(d.Path, syscall.MNT_DETACH), os.Remove(d.image)); err != nil {
-		t.Fatal(err)
+	err := tool("cp", "--sparse=always", d.image, left)
+	if err == nil {
+		err = errors.Join(syscall.Unmount(d.Path, syscall.MNT_DETACH), os.Remove(d.image))
+	}
+	if err != nil {
+		return err
 	}
 	d.image = left
-	d.mount(t)
+	return d.mount()
 }
 
-func tool(t testing.TB, name string, args ...string) {
-	t.Helper()
+func tool(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s(a disk of its own needs root, mount and e2fsprogs)", name, err, out)
+		return fmt.Errorf("%s: %w\n%s(a disk of its own needs root, mount and e2fsprogs)", name, err, out)
 	}
+	return nil
 }

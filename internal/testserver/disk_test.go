@@ -24,7 +24,9 @@ func TestADiskLosesWhatWasNotSynced(t *testing.T) {
 		}
 		defer f.Close()
 	}
-	d.LosePower(t)
+	if err := d.LosePower(); err != nil {
+		t.Fatal(err)
+	}
 	if text, err := os.ReadFile(filepath.Join(d.Path, "synced")); err != nil || string(text) != "text" {
 		t.Errorf("what was synced is %q, %v", text, err)
 	}
