@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/whimbrel/whimbrel/row"
@@ -35,6 +36,9 @@ type Ledger interface {
 	// needs any more; the book of another run is left alone. Again: does nothing.
 	Drop(ctx context.Context) error
 }
+
+// ErrEnded answers whoever writes when there is no ledger any more: no epoch may. Every driver's Classify calls it Fenced.
+var ErrEnded = errors.New("the ledger is gone: the move was ended or reset, or the target was set back or replaced")
 
 // Batch is a batch of a lane: its number, and the epoch of the process that promised it at the source.
 type Batch struct{ Number, By int64 }

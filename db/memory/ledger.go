@@ -36,7 +36,7 @@ func number(text string) int64 {
 func (r *role) fence(epoch int64) (*book, error) {
 	switch {
 	case r.book == nil:
-		return nil, failf(driver.Fenced, "epoch %d is over, the move has been ended", epoch)
+		return nil, failf(driver.Fenced, "epoch %d is over: %v", epoch, driver.ErrEnded)
 	case r.book.epoch != epoch && r.Flaw != NoFence:
 		return nil, failf(driver.Fenced, "epoch %d is over, %d writes", epoch, r.book.epoch)
 	}

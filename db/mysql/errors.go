@@ -13,7 +13,6 @@ import (
 )
 
 var (
-	errEnded   = errors.New("the ledger is gone: the move was ended or reset, or the target was set back or replaced")
 	errFenced  = errors.New("another epoch has taken over: this process may not write any more")
 	errLoaded  = errors.New("the range is in the ledger already")
 	errApplied = errors.New("the ledger has a batch of this number already")
@@ -90,7 +89,7 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Unclassified
 	case errors.As(err, &outcome):
 		return driver.Unknown
-	case errors.Is(err, errFenced), errors.Is(err, errEnded):
+	case errors.Is(err, errFenced), errors.Is(err, driver.ErrEnded):
 		return driver.Fenced
 	case errors.Is(err, errLoaded), errors.Is(err, errApplied):
 		return driver.Exists

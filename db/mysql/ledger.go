@@ -143,7 +143,7 @@ func (d ledger) endHolders(ctx context.Context, killer *session, taker int64) {
 func (d *database) fence(ctx context.Context, s *session, epoch int64) error {
 	now, err := s.rows(ctx, "SELECT epoch FROM "+d.own("epoch")+" WHERE one = 1 LOCK IN SHARE MODE")
 	if classes[number(err)] == driver.Missing {
-		return errEnded
+		return driver.ErrEnded
 	}
 	if err != nil {
 		return err

@@ -21,8 +21,8 @@ func (f *failure) Unwrap() error { return f.err }
 
 var errFenced = &failure{class: driver.Fenced, err: errors.New("another epoch of this move has taken over")}
 
-// errEnded answers who writes when there is no ledger any more: no epoch may write.
-var errEnded = &failure{class: driver.Fenced, err: errors.New("the ledger is gone: the move was ended or reset, or the target was set back or replaced")}
+// errEnded is driver.ErrEnded with its class.
+var errEnded = &failure{class: driver.Fenced, err: driver.ErrEnded}
 
 // Classify says what an error means.
 func (dialect) Classify(err error) driver.Class { return classify(err) }

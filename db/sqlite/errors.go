@@ -13,7 +13,6 @@ import (
 // Errors of our own that Classify knows.
 var (
 	errEnough  = errors.New("enough") // ends a query early; never leaves the package
-	errEnded   = errors.New("the ledger is gone: the move was ended or reset, or the target was set back or replaced")
 	errFenced  = errors.New("another epoch has taken over this target")
 	errExists  = errors.New("the range was loaded already")
 	errApplied = errors.New("a batch of this number was applied already")
@@ -44,7 +43,7 @@ func (dialect) Classify(err error) driver.Class {
 		return driver.Unclassified
 	case errors.As(err, &said):
 		return said.class
-	case errors.Is(err, errFenced), errors.Is(err, errEnded):
+	case errors.Is(err, errFenced), errors.Is(err, driver.ErrEnded):
 		return driver.Fenced
 	case errors.Is(err, errExists), errors.Is(err, errApplied):
 		return driver.Exists

@@ -109,7 +109,7 @@ func (s *session) fence(epoch int64) error {
 	}
 	if err != nil {
 		if there, failed := s.has("whimbrel_target_epoch"); failed == nil && !there {
-			return errEnded
+			return driver.ErrEnded
 		}
 	}
 	return err
