@@ -3,8 +3,6 @@ package mysql
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -19,11 +17,13 @@ func (q *questions) cluster(ctx context.Context) error {
 		return nil
 	}
 	const one = "Give the URL of one node, not of a balancer"
-	before, err := q.writes(ctx)
+	// What a node receives (wsrep_received) is more than others' writes: the nodes tell each other of their own what they have committed.
+	const nodes, last, sent = "wsrep_cluster_size", "wsrep_last_committed", "wsrep_replicated"
+	before, err := q.s.counters(ctx, nodes, last, sent)
 	if err != nil {
 		return err
 	}
-	if q.d.options.Side == driver.Target || before.nodes < 2 {
+	if q.d.options.Side == driver.Target || before[nodes] < 2 {
 		q.add("galera", driver.Note, "The server is a node of a Galera cluster.", one+".")
 		return nil
 	}
@@ -32,38 +32,16 @@ func (q *questions) cluster(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	after, err := q.writes(ctx)
+	after, err := q.s.counters(ctx, last, sent)
 	if err != nil {
 		return err
 	}
 	const only = one + ", and let the application write to that node only until the move has ended."
-	all, own := after.all-before.all, after.own-before.own
+	all, own := int64(after[last]-before[last]), int64(after[sent]-before[sent])
 	if others := all - own; others > 10 && others > own/10 { // what was under way at the two moments is in one of the counts only
 		q.add("galera-writers", driver.Forbidden, fmt.Sprintf("Other nodes of the Galera cluster are written to (about %d writes within a second): capture could stop the whole cluster.", others), only)
 		return nil
 	}
-	q.add("galera", driver.Lossy, fmt.Sprintf("The server is one of %d nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster.", before.nodes), only)
+	q.add("galera", driver.Lossy, fmt.Sprintf("The server is one of %d nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster.", before[nodes]), only)
 	return nil
-}
-
-// sent are a cluster's nodes, the number of its last write, and how many writes this node has sent to the others.
-type sent struct{ nodes, all, own int64 }
-
-// writes asks for them in one moment. What a node receives (wsrep_received) is more than others' writes: the nodes tell each other
-// of their own what they have committed.
-func (q *questions) writes(ctx context.Context) (sent, error) {
-	lines, err := q.s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_last_committed', 'wsrep_replicated')")
-	var w sent
-	for _, l := range lines {
-		n, _ := strconv.ParseInt(l[1], 10, 64)
-		switch strings.ToLower(l[0]) {
-		case "wsrep_cluster_size":
-			w.nodes = n
-		case "wsrep_last_committed":
-			w.all = n
-		case "wsrep_replicated":
-			w.own = n
-		}
-	}
-	return w, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -64,16 +65,25 @@ func (d *database) logEnds(ctx context.Context, s *session) (end, flushed uint64
 	if !d.version.maria() {
 		names = [2]string{"Innodb_redo_log_current_lsn", "Innodb_redo_log_flushed_to_disk_lsn"}
 	}
-	all, err := s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('"+names[0]+"','"+names[1]+"')")
+	ends, err := s.counters(ctx, names[:]...)
 	if err != nil {
 		return 0, 0, fmt.Errorf("ask for the end of the log: %w", err)
 	}
-	if len(all) != 2 {
+	if len(ends) != 2 {
 		return 0, 0, errors.New("the server does not say how far its log is on disk: MariaDB 10.6 or MySQL 8.0.30 is needed")
 	}
-	ends := map[string]uint64{}
-	for _, line := range all {
-		ends[line[0]], _ = strconv.ParseUint(line[1], 10, 64)
-	}
 	return ends[names[0]], ends[names[1]], nil
+}
+
+// counters returns those of the server's status variables that it has, as they are at one moment.
+func (s *session) counters(ctx context.Context, names ...string) (map[string]uint64, error) {
+	all, err := s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('"+strings.Join(names, "','")+"')")
+	if err != nil {
+		return nil, err
+	}
+	counters := make(map[string]uint64, len(all))
+	for _, line := range all {
+		counters[line[0]], _ = strconv.ParseUint(line[1], 10, 64)
+	}
+	return counters, nil
 }
