@@ -32,7 +32,13 @@ type lease struct {
 
 func (db *database) pool(size int) (*puddle.Pool[*session], error) {
 	return puddle.NewPool(&puddle.Config[*session]{
-		Constructor: db.connect,
+		Constructor: func(ctx context.Context) (*session, error) {
+			s, err := db.connect(ctx)
+			if err != nil {
+				db.refused.Store(time.Now().UnixNano())
+			}
+			return s, err
+		},
 		Destructor: func(s *session) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -158,18 +164,13 @@ const settings = `SET search_path = pg_catalog;
 	SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;` // since 17
 
 // connect opens one session. A target's sessions let no trigger and no foreign key act, where the role may say so.
-func (db *database) connect(ctx context.Context) (s *session, err error) {
-	defer func() {
-		if err != nil {
-			db.refused.Store(time.Now().UnixNano())
-		}
-	}()
+func (db *database) connect(ctx context.Context) (*session, error) {
 	conn, err := pgconn.ConnectConfig(ctx, db.config)
 	if err != nil {
 		return nil, &failure{class: connectClass(err), err: err}
 	}
 	conn.Frontend().SetMaxBodyLen(mostMessage)
-	s = &session{conn: conn, stages: map[int]*stage{}}
+	s := &session{conn: conn, stages: map[int]*stage{}}
 	err = s.prepare(ctx, db.options)
 	if err == nil && db.over() {
 		err = errOver
