@@ -17,11 +17,10 @@ func (m *Move) guardCapture(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			m.log.Warn("it could not be seen whether capture holds the application up", "error", err)
 		}
-		pause := 10 * time.Second
-		if seen++; !blocked {
-			seen = 0
-		} else {
-			pause = 2 * time.Second
+		seen++
+		pause := 2 * time.Second
+		if !blocked {
+			seen, pause = 0, 10*time.Second
 		}
 		select {
 		case <-ctx.Done():

@@ -17,11 +17,11 @@ import (
 // tellDowntime says what the downtime would take if it began now. A table that is stopped forbids it.
 func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 	var text strings.Builder
+	if err := m.followed(ctx); err != nil {
+		return "", err
+	}
 	for _, t := range of(m.tables(), Uptime) {
-		p, err := m.followed(ctx, t)
-		if err != nil {
-			return "", err
-		}
+		p, _ := m.board.of(t.name)
 		fmt.Fprintf(&text, "%s: %d rows loaded, %d changed keys to go\n", plain.Line(t.name), p.rows, p.backlog)
 	}
 	if warning, err := m.warnOfDrift(ctx); err != nil {
@@ -35,18 +35,21 @@ func (m *Move) tellDowntime(ctx context.Context) (string, error) {
 	return text.String(), nil
 }
 
-// followed returns how far a table is, and an error where it is stopped or its capture was taken off: there is no downtime for it then.
-func (m *Move) followed(ctx context.Context, t *table) (progress, error) {
-	p, _ := m.board.of(t.name)
-	if why, err := m.lost(ctx, t); err != nil {
-		return p, err
-	} else if why != "" {
-		return p, lostError(t, why)
+// followed returns an error where an uptime table is stopped or its capture was taken off: there is no downtime for it then.
+func (m *Move) followed(ctx context.Context) error {
+	marks, err := m.marks(ctx)
+	if err != nil {
+		return err
 	}
-	if p.stage == Stopped {
-		return p, fmt.Errorf("%s is stopped: %w", t.name, p.err)
+	for _, t := range of(m.tables(), Uptime) {
+		if why := marks[t.number].Lost; why != "" {
+			return lostError(t, why)
+		}
+		if p, _ := m.board.of(t.name); p.stage == Stopped {
+			return fmt.Errorf("%s is stopped: %w", t.name, p.err)
+		}
 	}
-	return p, nil
+	return nil
 }
 
 // stopApplication runs the operator's stop command, unless it would be for nothing: a table may have been lost since the question was asked.
@@ -54,10 +57,8 @@ func (m *Move) stopApplication(ctx context.Context) error {
 	if err := m.stillOurs(ctx); err != nil {
 		return err
 	}
-	for _, t := range of(m.tables(), Uptime) {
-		if _, err := m.followed(ctx, t); err != nil {
-			return err
-		}
+	if err := m.followed(ctx); err != nil {
+		return err
 	}
 	return command(ctx, m.config.Dir, m.config.Application.Stop, nil)
 }
