@@ -31,6 +31,18 @@ func (b *batch) reset(most int) {
 	b.stamp, b.most, b.entries, b.cut = 0, most, 0, false
 }
 
+// appendKeys appends the keys of rows, whose places in them are key.
+func appendKeys(keys, rows *row.Batch, key []int) error {
+	var cells []byte
+	for i := range rows.Len() {
+		cells = rows.AppendKey(cells[:0], i, key)
+		if err := keys.AppendRow(cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *batch) empty() bool { return b.receipt == nil || b.entries == 0 && b.mended.Len() == 0 }
 
 // close gives the sessions back; one that can not be given back is no loss to the batch. Again: does nothing.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/row"
 )
 
@@ -27,12 +27,8 @@ func (l *Lane) doubt(ctx context.Context, b *batch) error {
 	}
 	shape := l.From.Shape
 	found := row.NewBatch(b.keys.Width())
-	var key []byte
-	for i := range b.images.Len() {
-		key = b.images.AppendKey(key[:0], i, shape.Key)
-		if err := found.AppendRow(key); err != nil {
-			return err
-		}
+	if err := appendKeys(found, b.images, shape.Key); err != nil {
+		return err
 	}
 	missing, err := sift(b.keys, found, outside)
 	if err != nil {
@@ -44,11 +40,8 @@ func (l *Lane) doubt(ctx context.Context, b *batch) error {
 	}
 	defer cursor.Close()
 	there := 0
-	for ended := false; !ended; there += found.Len() {
-		err := cursor.Fill(ctx, found)
-		if ended = errors.Is(err, io.EOF); err != nil && !ended {
-			return fmt.Errorf("look a second time for the rows of %d keys: %w", missing.Len(), err)
-		}
+	if err := load.Rotate(ctx, cursor, missing.Width(), func(page *row.Batch) error { there += page.Len(); return nil }); err != nil {
+		return fmt.Errorf("look a second time for the rows of %d keys: %w", missing.Len(), err)
 	}
 	if 2*there > missing.Len() {
 		return fmt.Errorf("%w: %d of %d changed keys had no row, and a second look found %d of these; nothing was removed at the target. The application puts rows back as fast as it removes them, or something hides them from the role of the move: see to that, and give the command again",

@@ -71,18 +71,14 @@ func (m mending) some(ctx context.Context, keys *row.Batch, stamp int64) error {
 	defer cursor.Close()
 	images, read := row.NewBatch(m.from.Shape.Width()), row.NewBatch(keys.Width())
 	found := row.NewBatch(keys.Width())
-	var key []byte
 	for ended := false; !ended; {
 		err := cursor.Fill(ctx, images)
 		if ended = errors.Is(err, io.EOF); err != nil && !ended {
 			return fmt.Errorf("read the rows: %w", err)
 		}
 		read.Reset()
-		for i := range images.Len() {
-			key = images.AppendKey(key[:0], i, m.from.Shape.Key)
-			if err := errors.Join(read.AppendRow(key), found.AppendRow(key)); err != nil {
-				return err
-			}
+		if err := errors.Join(appendKeys(read, images, m.from.Shape.Key), appendKeys(found, images, m.from.Shape.Key)); err != nil {
+			return err
 		}
 		if err := m.apply(ctx, read, images, stamp); err != nil {
 			return err

@@ -136,19 +136,21 @@ func (t *Table) step(ctx context.Context) (done Done, err error) {
 
 // repeated does something up to five times while that answers its error. Rows that are put back are waited for between two times.
 func (t *Table) repeated(ctx context.Context, do func() error) (err error) {
-	for pause := 50 * time.Millisecond; pause <= 16*50*time.Millisecond; pause *= 2 {
+	pause := 50 * time.Millisecond
+	for range 5 {
 		err = do()
-		unseen := errors.Is(err, ErrUnseen)
-		if !unseen && !errors.Is(err, ErrAgain) && (err == nil || t.lane.To.Database.Dialect.Classify(err) != driver.Conflict) {
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrUnseen):
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(pause):
+				pause *= 2
+			}
+		case !errors.Is(err, ErrAgain) && t.lane.To.Database.Dialect.Classify(err) != driver.Conflict:
 			return err
-		}
-		if !unseen {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
 		}
 	}
 	return err
