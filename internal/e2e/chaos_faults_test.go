@@ -25,7 +25,7 @@ func (r *round) disturb() func() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	crashes, source, target := 60, killedSource, killedTarget
-	if r.power != nil {
+	if r.dark {
 		crashes, source, target = 100, darkSource, darkTarget
 	}
 	for i, d := range []struct {
@@ -36,9 +36,9 @@ func (r *round) disturb() func() {
 	}{
 		{crashes, 4 * time.Second, r.crash(r.source, source), r.source.server != nil},
 		{crashes, 4 * time.Second, r.crash(r.target, target), r.target.server != nil},
-		{30, 3 * time.Second, r.full(r.source, fullSource), r.power == nil && r.source.disk.own()},
-		{25, 3 * time.Second, r.full(r.target, fullTarget), r.power == nil && r.target.disk.own()},
-		{25, 3 * time.Second, r.fullState, r.power == nil && r.state.own()},
+		{30, 3 * time.Second, r.full(r.source, fullSource), r.source.disk.own()},
+		{25, 3 * time.Second, r.full(r.target, fullTarget), r.target.disk.own()},
+		{25, 3 * time.Second, r.fullState, r.state.own()},
 		{20, 5 * time.Second, r.crowd(r.source, r.live.source), r.source.server != nil},
 		{20, 5 * time.Second, r.crowd(r.target, r.live.target), r.target.server != nil},
 		{35, 2 * time.Second, r.long, r.source.server != nil},

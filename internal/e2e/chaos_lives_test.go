@@ -73,8 +73,8 @@ func (r *round) life() ending {
 
 // darkState has the disk of the move's folder lose its power, or not, while no process is there.
 func (r *round) darkState() {
-	if r.power != nil && r.rng.IntN(2) == 0 {
-		if err := r.power.LosePower(); err != nil {
+	if power := r.state.power; power != nil && r.rng.IntN(2) == 0 {
+		if err := power.LosePower(); err != nil {
 			r.t.Fatal(err)
 		}
 		r.did(darkState, 1)

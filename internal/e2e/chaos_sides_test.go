@@ -21,9 +21,8 @@ type side struct {
 	name   string // source, target
 	server *testserver.Server
 	disk   *disk
-	power  *testserver.Disk // the disk, where it is one that can lose its power
-	clock  string           // the file that the server's clock is read from; empty when it can not be turned
-	mu     sync.Mutex       // held while something is being done to the server
+	clock  string     // the file that the server's clock is read from; empty when it can not be turned
+	mu     sync.Mutex // held while something is being done to the server
 }
 
 // nature is what a server's machine is like.
@@ -43,12 +42,7 @@ func newSide(t *testing.T, name, product string, is nature) *side {
 		s.disk = newDisk(t, 900)
 		return s
 	}
-	if is.dark {
-		s.power = testserver.NewDisk(t, 900)
-		s.disk = &disk{path: s.power.Path}
-	} else {
-		s.disk = newDisk(t, 900)
-	}
+	s.disk = is.disk(t, 900)
 	place := testserver.Place{Parent: s.disk.path}
 	if library := faketime(product); library != "" {
 		dir, err := os.MkdirTemp("/tmp", "wbc")
@@ -76,8 +70,8 @@ func newSide(t *testing.T, name, product string, is nature) *side {
 		}[product]...)
 	}
 	s.server = testserver.NewAt(t, product, place, settings...)
-	if s.power != nil {
-		s.power.Sync(t) // whoever installs a server does not wait for it
+	if power := s.disk.power; power != nil {
+		power.Sync(t) // whoever installs a server does not wait for it
 	}
 	return s
 }
@@ -111,8 +105,8 @@ func (s *side) crash(t *testing.T) {
 	defer s.mu.Unlock()
 	s.server.Crash()
 	var err error
-	if s.power != nil {
-		err = s.power.LosePower()
+	if power := s.disk.power; power != nil {
+		err = power.LosePower()
 	}
 	if err := errors.Join(err, s.server.Restart()); err != nil {
 		t.Error(err)
@@ -182,8 +176,21 @@ func (s *side) through(t *testing.T, at string, socket bool) (string, *faultprox
 	return strings.Replace(at, "@"+u.Host, "@", 1) + "&port=5432&host=" + url.QueryEscape(dir), p
 }
 
-// disk is a file system of its own, small and in memory.
-type disk struct{ path string }
+// disk is a file system of its own, small and in memory, or one that can lose its power.
+type disk struct {
+	path  string
+	power *testserver.Disk // nil for one in memory
+}
+
+// disk makes one of that many MiB for a machine.
+func (n nature) disk(t *testing.T, mebibytes int) *disk {
+	t.Helper()
+	if !n.dark {
+		return newDisk(t, mebibytes)
+	}
+	power := testserver.NewDisk(t, mebibytes)
+	return &disk{power.Path, power}
+}
 
 // newDisk mounts one of that many MiB. Where mounts are refused the disk is a plain folder, which can not be filled.
 func newDisk(t *testing.T, mebibytes int) *disk {
@@ -209,8 +216,12 @@ func newDisk(t *testing.T, mebibytes int) *disk {
 	return d
 }
 
-// own reports whether the disk is a file system of its own.
+// own reports whether the disk is a file system of its own that can be filled. One that can lose its power has the room of what was deleted
+// again only when that is on it.
 func (d *disk) own() bool {
+	if d.power != nil {
+		return false
+	}
 	var here, above syscall.Stat_t
 	return syscall.Stat(d.path, &here) == nil && syscall.Stat(filepath.Dir(d.path), &above) == nil && here.Dev != above.Dev
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/whimbrel/whimbrel/internal/e2e/shop"
 	"github.com/whimbrel/whimbrel/internal/faultproxy"
-	"github.com/whimbrel/whimbrel/internal/testserver"
 )
 
 // TestChaos moves the shop again and again with everything done to the move that is done to moves: the network, the servers,
@@ -118,8 +117,7 @@ func chaosPairs(t *testing.T, rng *rand.Rand) []killPair {
 type chaos struct {
 	t     *testing.T
 	began time.Time
-	dark  bool // disks lose their power
-	lazy  bool // and sources acknowledge what is not on them
+	nature
 	sides map[string]*side
 
 	mu       sync.Mutex
@@ -193,8 +191,7 @@ type round struct {
 	source, target *side
 	proxies        []*faultproxy.Proxy
 	state          *disk
-	power          *testserver.Disk // the state's, where disks lose their power
-	refused        string           // a file that is there when the application has been refused
+	refused        string // a file that is there when the application has been refused
 	live           *live
 	move           *move
 	deaths         int // that are left to die
@@ -213,19 +210,14 @@ func (c *chaos) round(t *testing.T, pair killPair, seed uint64) {
 	defer dropSource()
 	to, dropTarget := r.target.database(t, name)
 	defer dropTarget()
-	if r.dark {
-		r.power = testserver.NewDisk(t, 64)
-		r.state = &disk{path: r.power.Path}
-	} else {
-		r.state = newDisk(t, 64)
-	}
+	r.state = c.disk(t, 64)
 	r.refused = filepath.Join(t.TempDir(), "refused")
-	r.live = r.application(from, to)
+	r.live = liveAt(t, from, to, shop.Options{Seed: seed, Accounts: 30, Sessions: 3, Pause: 15 * time.Millisecond, Bears: bears})
 	r.move = r.configure(from, to)
 	r.deaths, r.zombies = 20+r.rng.IntN(50), r.rng.IntN(4)
-	if r.power != nil {
+	if power := r.state.power; power != nil {
 		r.zombies = 0 // a process does not outlive its machine
-		r.power.Sync(t)
+		power.Sync(t)
 	}
 	done := r.disturb()
 	r.live.open()
@@ -249,21 +241,6 @@ func (r *round) lastWord() {
 	if err := os.WriteFile(r.refused, nil, 0o600); err != nil {
 		r.t.Error(err)
 	}
-}
-
-// application makes the shop at the source.
-func (r *round) application(from, to string) *live {
-	l := &live{t: r.t, source: from, target: to}
-	s, err := shop.Open(from, "", shop.Options{Seed: r.seed, Accounts: 30, Sessions: 3, Pause: 15 * time.Millisecond, Bears: bears})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = s.Close() })
-	if err := s.Create(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
-	l.shop = s
-	return l
 }
 
 // configure writes the move's configuration, with a proxy before each server.

@@ -13,20 +13,11 @@ import (
 // refused (HAZARDS 50).
 func TestACluster(t *testing.T) {
 	nodes := testserver.Cluster(t, 2, "wsrep-auto-increment-control=OFF") // the shop is filled by counting
-	l := &live{t: t, source: nodes[0].Create(t, "shop"), target: fresh(t, "postgres")}
-	s, err := shop.Open(nodes[0].URL("shop"), "", shop.Options{Seed: seed(t), Accounts: 300, Sessions: 3, Pause: 3 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	if err := s.Create(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.shop = s
+	l := liveAt(t, nodes[0].Create(t, "shop"), fresh(t, "postgres"), shop.Options{Seed: seed(t), Accounts: 300, Sessions: 3, Pause: 3 * time.Millisecond})
 	for _, n := range nodes {
 		script(t, open(t, n.URL("shop")), "SET GLOBAL wsrep_auto_increment_control = ON")
 	}
-	m := newMove(t, plan{source: l.source, target: l.target, uptime: s.Uptime(), extra: levels})
+	m := newMove(t, plan{source: l.source, target: l.target, uptime: l.shop.Uptime(), extra: levels})
 	other := open(t, nodes[1].URL("shop"))
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -56,5 +47,5 @@ func TestACluster(t *testing.T) {
 	<-time.After(1500 * time.Millisecond) // the application goes on while nobody replays
 	m.must(0, "run", "--yes")
 	l.refused()
-	l.moved(m, s.Uptime())
+	l.moved(m, l.shop.Uptime())
 }

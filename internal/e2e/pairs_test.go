@@ -68,7 +68,13 @@ type live struct {
 
 func newLive(t *testing.T, source, target string, o shop.Options) *live {
 	t.Helper()
-	l := &live{t: t, source: fresh(t, source), target: fresh(t, target)}
+	return liveAt(t, fresh(t, source), fresh(t, target), o)
+}
+
+// liveAt makes the shop in a database that is there.
+func liveAt(t *testing.T, source, target string, o shop.Options) *live {
+	t.Helper()
+	l := &live{t: t, source: source, target: target}
 	s, err := shop.Open(l.source, "", o)
 	if err != nil {
 		t.Fatal(err)
