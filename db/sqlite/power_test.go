@@ -18,19 +18,27 @@ type powered struct {
 	t    *testing.T
 	disk *testserver.Disk
 	path string
-	mode string
 	app  application
 	db   *driver.Database
 }
 
-// modes are the ways in which a file keeps what is not yet in it.
-var modes = []string{"WAL", "DELETE"}
+// inTheLight runs a test of the table a with the file open as a side, in each of the ways in which a file keeps what is not yet in it.
+func inTheLight(t *testing.T, side driver.Side, test func(p *powered, table *schema.Table, shape schema.Shape)) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		t.Run(mode, func(t *testing.T) {
+			p := lights(t, mode)
+			p.open(side)
+			table, shape := shaped(t, p.db, "a", 1)
+			test(p, table, shape)
+		})
+	}
+}
 
 // lights makes the file, with a table on the disk.
 func lights(t *testing.T, mode string) *powered {
 	t.Helper()
 	disk := testserver.NewDisk(t, 32)
-	p := &powered{t: t, disk: disk, path: filepath.Join(disk.Path, "a.db"), mode: mode}
+	p := &powered{t: t, disk: disk, path: filepath.Join(disk.Path, "a.db")}
 	app := connectApp(t, p.path)
 	app.must(t, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = "+mode+"; CREATE TABLE a (id INTEGER PRIMARY KEY)")
 	if err := app.Close(); err != nil {
@@ -62,30 +70,26 @@ func (p *powered) out() []string {
 
 // C7: what the application has committed without the disk is gone when the power is; what was read by a cursor that was asked for Durable is not.
 func TestWithoutDurableARowIsLostWithThePower(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			for _, asked := range []bool{false, true} {
-				p := lights(t, mode)
-				p.open(driver.Source)
-				table, shape := shaped(t, p.db, "a", 1)
-				p.app.must(t, "INSERT INTO a VALUES (1)")
-				c, err := p.db.Reader.Read(t.Context(), driver.Query{Table: table, Shape: shape})
-				if err != nil {
+	for _, asked := range []bool{false, true} {
+		inTheLight(t, driver.Source, func(p *powered, table *schema.Table, shape schema.Shape) {
+			t := p.t
+			p.app.must(t, "INSERT INTO a VALUES (1)")
+			c, err := p.db.Reader.Read(t.Context(), driver.Query{Table: table, Shape: shape})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := row.NewBatch(1)
+			if err := c.Fill(t.Context(), b); !errors.Is(err, io.EOF) || b.Len() != 1 {
+				t.Fatalf("%d rows were read, %v", b.Len(), err)
+			}
+			if asked {
+				if err := c.Durable(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				b := row.NewBatch(1)
-				if err := c.Fill(t.Context(), b); !errors.Is(err, io.EOF) || b.Len() != 1 {
-					t.Fatalf("%d rows were read, %v", b.Len(), err)
-				}
-				if asked {
-					if err := c.Durable(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-				}
-				_ = c.Close()
-				if there := p.out(); (len(there) == 1) != asked {
-					t.Errorf("asked for Durable: %v; %v is there without power", asked, there)
-				}
+			}
+			_ = c.Close()
+			if there := p.out(); (len(there) == 1) != asked {
+				t.Errorf("asked for Durable: %v; %v is there without power", asked, there)
 			}
 		})
 	}
@@ -93,77 +97,65 @@ func TestWithoutDurableARowIsLostWithThePower(t *testing.T) {
 
 // A batch that was promised has its rows, its entries and its promise on the disk.
 func TestAPromiseOutlivesThePower(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			p := lights(t, mode)
-			p.open(driver.Source)
-			table, shape := shaped(t, p.db, "a", 1)
-			wait := driver.Wait{Lock: lockWait, Settled: lockWait}
-			if err := p.db.Capturer.Install(t.Context(), table, shape, wait); err != nil {
-				t.Fatal(err)
-			}
-			p.app.must(t, "INSERT INTO a VALUES (1)")
-			keys, images := row.NewBatch(1), row.NewBatch(1)
-			r, err := p.db.Recorder.Take(t.Context(), driver.Want{Table: table, Shape: shape, Lanes: 1, Epoch: 1, Most: 10}, keys, images)
-			if err != nil || images.Len() != 1 {
-				t.Fatalf("%d rows were taken, %v", images.Len(), err)
-			}
-			if err := r.Durable(t.Context(), 1); err != nil {
-				t.Fatal(err)
-			}
-			_ = r.Close()
-			there := p.out()
-			db := openAt(t, p.path, driver.Source)
-			defer closed(t, db)
-			n, failed := db.Recorder.Numbers(t.Context(), table, 0)
-			backlog, err := db.Recorder.Backlog(t.Context(), table)
-			if err := errors.Join(failed, err); err != nil || !slices.Equal(there, []string{"1"}) || n.Promised != 1 || backlog.Entries != 1 {
-				t.Errorf("rows %v, batch %d promised, %d entries, %v", there, n.Promised, backlog.Entries, err)
-			}
-		})
-	}
+	inTheLight(t, driver.Source, func(p *powered, table *schema.Table, shape schema.Shape) {
+		t := p.t
+		wait := driver.Wait{Lock: lockWait, Settled: lockWait}
+		if err := p.db.Capturer.Install(t.Context(), table, shape, wait); err != nil {
+			t.Fatal(err)
+		}
+		p.app.must(t, "INSERT INTO a VALUES (1)")
+		keys, images := row.NewBatch(1), row.NewBatch(1)
+		r, err := p.db.Recorder.Take(t.Context(), driver.Want{Table: table, Shape: shape, Lanes: 1, Epoch: 1, Most: 10}, keys, images)
+		if err != nil || images.Len() != 1 {
+			t.Fatalf("%d rows were taken, %v", images.Len(), err)
+		}
+		if err := r.Durable(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Close()
+		there := p.out()
+		db := openAt(t, p.path, driver.Source)
+		defer closed(t, db)
+		n, failed := db.Recorder.Numbers(t.Context(), table, 0)
+		backlog, err := db.Recorder.Backlog(t.Context(), table)
+		if err := errors.Join(failed, err); err != nil || !slices.Equal(there, []string{"1"}) || n.Promised != 1 || backlog.Entries != 1 {
+			t.Errorf("rows %v, batch %d promised, %d entries, %v", there, n.Promised, backlog.Entries, err)
+		}
+	})
 }
 
 // What a target says is loaded or applied is on the disk.
 func TestWhatIsAppliedOutlivesThePower(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			p := lights(t, mode)
-			p.open(driver.Target)
-			table, shape := shaped(t, p.db, "a", 1)
-			epoch := epochOf(t, p.db)
-			rows := row.NewBatch(1)
-			if err := rows.AppendRow(row.MakeKey([]byte("1"))); err != nil {
-				t.Fatal(err)
-			}
-			l, err := p.db.Loader.Load(t.Context(), driver.Intake{Table: table, Shape: shape, Range: row.Range{Number: 1}, Epoch: epoch})
-			if err == nil {
-				err = l.Write(t.Context(), rows)
-			}
-			if err == nil {
-				_, err = l.Commit(t.Context())
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.loaded(epoch, table, "1")
-			rows.Reset()
-			if err := rows.AppendRow(row.MakeKey([]byte("2"))); err != nil {
-				t.Fatal(err)
-			}
-			p.open(driver.Target)
-			d := driver.Delta{Table: table, Shape: shape, Epoch: epoch, Number: 1, By: epoch, Keys: rows, Images: rows, Mended: row.NewBatch(1), Note: true}
-			if err := p.db.Applier.Apply(t.Context(), d); err != nil {
-				t.Fatal(err)
-			}
-			p.loaded(epoch, table, "1", "2")
-			db := openAt(t, p.path, driver.Target)
-			defer closed(t, db)
-			if n, err := db.Ledger.Number(t.Context(), table, 0); err != nil || n.Number != 1 {
-				t.Errorf("batch %d is in the ledger, %v", n.Number, err)
-			}
-		})
-	}
+	inTheLight(t, driver.Target, func(p *powered, table *schema.Table, shape schema.Shape) {
+		t := p.t
+		epoch := epochOf(t, p.db)
+		one, two := row.NewBatch(1), row.NewBatch(1)
+		if err := errors.Join(one.AppendRow(row.MakeKey([]byte("1"))), two.AppendRow(row.MakeKey([]byte("2")))); err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.db.Loader.Load(t.Context(), driver.Intake{Table: table, Shape: shape, Range: row.Range{Number: 1}, Epoch: epoch})
+		if err == nil {
+			err = l.Write(t.Context(), one)
+		}
+		if err == nil {
+			_, err = l.Commit(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.loaded(epoch, table, "1")
+		p.open(driver.Target)
+		d := driver.Delta{Table: table, Shape: shape, Epoch: epoch, Number: 1, By: epoch, Keys: two, Images: two, Mended: row.NewBatch(1), Note: true}
+		if err := p.db.Applier.Apply(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		p.loaded(epoch, table, "1", "2")
+		db := openAt(t, p.path, driver.Target)
+		defer closed(t, db)
+		if n, err := db.Ledger.Number(t.Context(), table, 0); err != nil || n.Number != 1 {
+			t.Errorf("batch %d is in the ledger, %v", n.Number, err)
+		}
+	})
 }
 
 // loaded fails the test unless these rows, the epoch and the range are there after the power was lost.
