@@ -17,7 +17,7 @@ var hostile = []string{
 	`a"b`, "a`b", "a'b", "semi; DROP TABLE x; --", "new\nwhimbrel: done", "tab\there", "per%cent %s %d", `back\slash`, `\`, "a$$b", "$1", "?", ":x", "@x", "{record}", "/*", "*/",
 	"ترجمة", "\u202edesrever", "\u200bnothing", "esc\x1b[2J\x1b]0;owned\a", "csi\u009b31m", "日本語", "é", "e\u0301", "🦜", " leading", "trailing ", "a.b", `"quoted"`, "select", "NEW", "OLD",
 	"record_1", "whimbrel", "Twin", "twin", "ı", "İ", "ß", "whimbrel_new", "whimbrel_source_notes", "owner", "lane", "-1", "1", "'", "#", "\\'; --", "x' OR '1'='1", "..", "../../etc/passwd", "\r\n",
-	strings.Repeat("n", 62) + "1", strings.Repeat("n", 62) + "2", strings.Repeat("ö", 31), strings.Repeat("日", 21),
+	strings.Repeat("n", 62) + "1", strings.Repeat("n", 62) + "2", strings.Repeat("m", 64), strings.Repeat("l", 128), strings.Repeat("ö", 31), strings.Repeat("日", 21),
 }
 
 // client is a plain session of the application's, as the product's own library has it.
