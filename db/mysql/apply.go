@@ -37,7 +37,7 @@ func (d *database) Apply(ctx context.Context, delta driver.Delta) error {
 		return s.commit(ctx)
 	})
 	if err != nil {
-		return fmt.Errorf("apply batch %d of %s: %w", delta.Number, delta.Table.Name, err)
+		return fmt.Errorf("apply batch %d of %s: %w", delta.Number, delta.Table.Name, d.mend(ctx, delta.Table, err))
 	}
 	return nil
 }

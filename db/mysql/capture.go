@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
 	"fmt"
 	"math"
 	"slices"
@@ -148,7 +149,11 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		if err := d.raise(ctx, ses, t, d.recorders(t, key), w); err != nil {
 			return err
 		}
-		return d.help(ctx, ses, t, key, w)
+		if err := d.help(ctx, ses, t, key, w); err != nil || time.Now().UnixMilli() < d.reviewed.Load()+2000 {
+			return err
+		}
+		_, err := d.review(ctx, ses) // making triggers has every session open the table anew, and many tables take long
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("capture %s: %w", t.Name, err)
@@ -184,9 +189,11 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 	if err := patience(ctx, s, w); err != nil {
 		return err
 	}
-	home := quote(orElse(t.Name.Schema, d.schema))
 	for _, want := range triggers {
 		i := slices.IndexFunc(there, func(h standing) bool { return h.name == want.name })
+		if i >= 0 && there[i].body == inert && want.body != inert {
+			return nameless(want.name, t)
+		}
 		if i >= 0 && there[i].body == want.body {
 			continue
 		}
@@ -194,13 +201,11 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 		if i >= 0 && d.version.maria() {
 			create = "CREATE OR REPLACE TRIGGER " // nobody writes between the two
 		} else if i >= 0 {
-			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+home+"."+quote(want.name)); err != nil {
+			if err := s.run(ctx, d.dropping(t, want.name)); err != nil {
 				return err
 			}
 		}
-		sql := create + home + "." + quote(want.name) + " " + want.when + " " + want.event + " ON " + d.dialect.name(t.Name) +
-			" FOR EACH ROW " + want.body
-		if err := s.run(ctx, sql); classes[number(err)] == driver.Exists && err != nil {
+		if err := d.create(ctx, s, create+d.definition(t, want)); classes[number(err)] == driver.Exists && err != nil {
 			// An earlier attempt, whose session was lost, has come through meanwhile: what it made is looked at by the next call.
 			if err := d.orphaned(ctx, s, orElse(t.Name.Schema, d.schema), want.name); err != nil {
 				return err
@@ -237,33 +242,44 @@ func (d *database) lower(ctx context.Context, s *session, t *schema.Table, names
 	if err := patience(ctx, s, w); err != nil {
 		return err
 	}
-	there, err := d.triggers(ctx, s, t)
+	there, err := d.onTable(ctx, s, t)
 	if err != nil {
 		return err
 	}
-	home := quote(orElse(t.Name.Schema, d.schema))
-	for _, h := range there {
-		if !slices.Contains(names, h.name) {
-			continue
-		}
-		if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+home+"."+quote(h.name)); err != nil {
-			return err
-		}
+	going := slices.DeleteFunc(slices.Clone(there), func(h standing) bool { return !slices.Contains(names, h.name) })
+	if err := d.renew(ctx, s, t, going); err != nil {
+		return err
 	}
-	return nil
+	return d.takeOff(ctx, s, t, there, going)
 }
 
-// standing is a trigger of ours that is there.
-type standing struct{ name, body, created string }
+// standing is a trigger that is there.
+type standing struct {
+	trigger
+	created, definer, mode string
+	on                     schema.Name
+}
+
+func (g standing) ours() bool { return strings.HasPrefix(g.name, "whimbrel_") }
 
 // triggers returns our triggers on a table, by name.
 func (d *database) triggers(ctx context.Context, s *session, t *schema.Table) ([]standing, error) {
-	all, err := s.rows(ctx, `SELECT trigger_name, action_statement, created FROM information_schema.triggers
-		WHERE event_object_schema = ? AND event_object_table = ? AND trigger_name LIKE 'whimbrel\_%' ORDER BY trigger_name`,
-		orElse(t.Name.Schema, d.schema), t.Name.Name)
+	all, err := d.onTable(ctx, s, t)
+	return slices.DeleteFunc(all, func(h standing) bool { return !h.ours() }), err
+}
+
+// onTable returns the triggers on a table, by name.
+func (d *database) onTable(ctx context.Context, s *session, t *schema.Table) ([]standing, error) {
+	return d.standing(ctx, s, "event_object_schema = ? AND event_object_table = ?", orElse(t.Name.Schema, d.schema), t.Name.Name)
+}
+
+// standing returns triggers, by table and name.
+func (d *database) standing(ctx context.Context, s *session, which string, args ...sqldriver.Value) ([]standing, error) {
+	all, err := s.rows(ctx, `SELECT trigger_name, action_timing, event_manipulation, action_statement, created, definer, sql_mode, event_object_schema, event_object_table
+		FROM information_schema.triggers WHERE `+which+` ORDER BY event_object_schema, event_object_table, trigger_name`, args...)
 	there := make([]standing, len(all))
-	for i, line := range all {
-		there[i] = standing{line[0], line[1], line[2]}
+	for i, l := range all {
+		there[i] = standing{trigger{l[0], l[1], l[2], l[3]}, l[4], l[5], l[6], schema.Name{Schema: l[7], Name: l[8]}}
 	}
 	return there, err
 }
@@ -317,13 +333,16 @@ func (d *database) Finish(ctx context.Context) error {
 		if err := d.unpost(ctx, s, "whimbrel_", nil, nil, driver.Wait{Lock: 10 * time.Second}); err != nil {
 			return err
 		}
-		triggers, err := s.rows(ctx, `SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = ?
-			AND trigger_name REGEXP '^whimbrel_(insert|update|delete|shut_insert|shut_update|shut_delete)_[0-9]+$'`, d.schema)
+		left, err := d.standing(ctx, s, "trigger_schema = ? AND trigger_name REGEXP '^whimbrel_(insert|update|delete|shut_insert|shut_update|shut_delete)_[0-9]+$'", d.schema)
 		if err != nil {
 			return err
 		}
-		for _, line := range triggers {
-			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+quote(d.schema)+"."+quote(line[0])); err != nil {
+		for _, there := range byTable(left) {
+			var names []string
+			for _, h := range there {
+				names = append(names, h.name)
+			}
+			if err := d.lower(ctx, s, &schema.Table{Name: there[0].on}, names, driver.Wait{Lock: 10 * time.Second}); err != nil {
 				return err
 			}
 		}

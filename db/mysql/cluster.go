@@ -42,6 +42,6 @@ func (q *questions) cluster(ctx context.Context) error {
 		q.add("galera-writers", driver.Forbidden, fmt.Sprintf("Other nodes of the Galera cluster are written to (about %d writes within a second): capture could stop the whole cluster.", others), only)
 		return nil
 	}
-	q.add("galera", driver.Lossy, fmt.Sprintf("The server is one of %d nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster.", before[nodes]), only)
+	q.add("galera", driver.Lossy, fmt.Sprintf("The server is one of %d nodes of a Galera cluster: if another one is written to during the move, capture can stop the whole cluster. Making capture's triggers ends transactions of the application, as all DDL does there, and some of its writes may fail with error 1064 for seconds.", before[nodes]), only)
 	return nil
 }

@@ -64,6 +64,9 @@ type database struct {
 	mine       sync.Map     // the sessions that are open, by the server's numbers
 	signed     atomic.Int64 // the lock that the next session asks for (inherit.go)
 	walks      sync.RWMutex
+	kills      atomic.Uint64 // of sessions, as last counted (unread.go)
+	looks      atomic.Int32  // that are still to be had at triggers after the last of them
+	reviewed   atomic.Int64  // when it was looked last, in milliseconds since 1970
 }
 
 func (d *database) sessions() map[int64]bool {
@@ -167,7 +170,7 @@ func (d *database) roles() (*driver.Database, error) {
 	return &driver.Database{
 		Sequences: sequences, Info: d.info, Dialect: d.dialect, Inspector: d, Surveyor: d, Executor: d, Splitter: d, Reader: d, Loader: d,
 		Ledger: ledger{d}, Lists: lists{d}, Applier: d, Capturer: d, Recorder: recorder{d}, Watcher: d, Gate: gate{d},
-		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Inherit: d.inherit,
+		Guard: guard{d}, Sequencer: d, Rights: rights{d}, Inherit: d.inherit, Blocked: d.blocked,
 		Shadows: shadows{d}, Scripts: scripts{d}, Relics: relics{d}, Admitter: admitter{d}, Close: d.close,
 	}, nil
 }

@@ -323,17 +323,30 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 	if len(going) == 0 {
 		return nil
 	}
-	if err := patience(ctx, s, w); err != nil {
-		return err
-	}
+	standing := map[string][]standing{} // by database
 	for p, numbers := range going {
 		if !left[p] {
-			if err := s.run(ctx, "DROP TRIGGER IF EXISTS "+quote(p.home)+"."+quote(p.name)); err != nil && classes[number(err)] != driver.Missing {
+			if err := d.takeDown(ctx, s, p, standing, w); err != nil {
 				return err
 			}
 		}
 		if err := s.run(ctx, "DELETE FROM "+d.own("helper")+" WHERE home = ? AND name = ? AND table_no IN ("+strings.Join(numbers, ", ")+")", p.home, p.name); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// takeDown drops a helper from the table that it stands on now. There keeps the triggers of ours in each database that was asked.
+func (d *database) takeDown(ctx context.Context, s *session, p posted, there map[string][]standing, w driver.Wait) (err error) {
+	if _, asked := there[p.home]; !asked {
+		if there[p.home], err = d.standing(ctx, s, `trigger_schema = ? AND trigger_name LIKE 'whimbrel\_%'`, p.home); err != nil {
+			return err
+		}
+	}
+	for _, h := range there[p.home] {
+		if h.name == p.name {
+			return d.lower(ctx, s, &schema.Table{Name: h.on}, []string{p.name}, w)
 		}
 	}
 	return nil

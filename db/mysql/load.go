@@ -77,7 +77,7 @@ func (l *load) Write(ctx context.Context, b *row.Batch) error {
 	if err := l.write(ctx, b); err != nil {
 		l.giveUp()
 		l.rollback()
-		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
+		return fmt.Errorf("load %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, l.d.mend(ctx, l.in.Table, err))
 	}
 	l.sent += int64(b.Len())
 	return nil
@@ -103,7 +103,9 @@ func (l *load) Commit(ctx context.Context) (int64, error) {
 		err = l.commit(ctx)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("commit %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, err)
+		l.giveUp()
+		l.rollback()
+		return 0, fmt.Errorf("commit %s, range %d: %w", l.in.Table.Name, l.in.Range.Number, l.d.mend(ctx, l.in.Table, err))
 	}
 	return l.sent, nil
 }

@@ -23,7 +23,7 @@ func (d *database) Part(ctx context.Context, t *schema.Table, shape schema.Shape
 		})
 	})
 	if err != nil {
-		return 0, fmt.Errorf("part the rows of %s that share %s: %w", t.Name, k.Name, err)
+		return 0, fmt.Errorf("part the rows of %s that share %s: %w", t.Name, k.Name, d.mend(ctx, t, err))
 	}
 	return removed, nil
 }
