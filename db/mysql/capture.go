@@ -149,11 +149,10 @@ func (d *database) Install(ctx context.Context, t *schema.Table, s schema.Shape,
 		if err := d.raise(ctx, ses, t, d.recorders(t, key), w); err != nil {
 			return err
 		}
-		if err := d.help(ctx, ses, t, key, w); err != nil || time.Now().UnixMilli() < d.reviewed.Load()+2000 {
+		if err := d.help(ctx, ses, t, key, w); err != nil {
 			return err
 		}
-		_, err := d.review(ctx, ses) // making triggers has every session open the table anew, and many tables take long
-		return err
+		return d.reviewInstalled(ctx, ses)
 	})
 	if err != nil {
 		return fmt.Errorf("capture %s: %w", t.Name, err)
@@ -230,11 +229,14 @@ func (d *database) orphaned(ctx context.Context, s *session, home, name string) 
 
 // patience sets how long DDL of this session waits for a table's lock; the server counts whole seconds.
 func patience(ctx context.Context, s *session, w driver.Wait) error {
-	seconds := int64(math.Ceil(w.Lock.Seconds()))
-	if seconds <= 0 {
-		seconds = 2
+	return s.run(ctx, "SET lock_wait_timeout="+strconv.Itoa(waiting(w)))
+}
+
+func waiting(w driver.Wait) (seconds int) {
+	if w.Lock <= 0 {
+		return 2
 	}
-	return s.run(ctx, "SET lock_wait_timeout="+strconv.FormatInt(seconds, 10))
+	return int(math.Ceil(w.Lock.Seconds()))
 }
 
 // lower takes triggers away.
@@ -247,8 +249,11 @@ func (d *database) lower(ctx context.Context, s *session, t *schema.Table, names
 		return err
 	}
 	going := slices.DeleteFunc(slices.Clone(there), func(h standing) bool { return !slices.Contains(names, h.name) })
-	if err := d.renew(ctx, s, t, going); err != nil {
-		return err
+	if len(going) == 0 {
+		return nil
+	}
+	if err := d.renew(ctx, s, t, waiting(w)); err != nil && (s.gone() || d.unread(err) || classes[number(err)] == driver.Transient) {
+		return err // any other error is about triggers that can not be made, and these are to go
 	}
 	return d.takeOff(ctx, s, t, there, going)
 }
@@ -337,12 +342,8 @@ func (d *database) Finish(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, there := range byTable(left) {
-			var names []string
-			for _, h := range there {
-				names = append(names, h.name)
-			}
-			if err := d.lower(ctx, s, &schema.Table{Name: there[0].on}, names, driver.Wait{Lock: 10 * time.Second}); err != nil {
+		for _, h := range left {
+			if err := d.lower(ctx, s, &schema.Table{Name: h.on}, []string{h.name}, driver.Wait{Lock: 10 * time.Second}); err != nil {
 				return err
 			}
 		}

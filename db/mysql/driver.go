@@ -60,13 +60,11 @@ type database struct {
 	work       *pool // loads, reads, applies: Options.Sessions
 	control    *pool // bookkeeping, which must go on while every other session is held
 	closed     atomic.Bool
-	unflushing atomic.Bool  // the user may not make the server flush its log
+	unflushing atomic.Bool // the user may not make the server flush its log
 	mine       sync.Map     // the sessions that are open, by the server's numbers
 	signed     atomic.Int64 // the lock that the next session asks for (inherit.go)
 	walks      sync.RWMutex
-	kills      atomic.Uint64 // of sessions, as last counted (unread.go)
-	looks      atomic.Int32  // that are still to be had at triggers after the last of them
-	reviewed   atomic.Int64  // when it was looked last, in milliseconds since 1970
+	suspected  suspicion // of unread triggers (unread.go)
 }
 
 func (d *database) sessions() map[int64]bool {

@@ -323,10 +323,9 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 	if len(going) == 0 {
 		return nil
 	}
-	standing := map[string][]standing{} // by database
 	for p, numbers := range going {
 		if !left[p] {
-			if err := d.takeDown(ctx, s, p, standing, w); err != nil {
+			if err := d.takeDown(ctx, s, p, w); err != nil {
 				return err
 			}
 		}
@@ -337,17 +336,23 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 	return nil
 }
 
-// takeDown drops a helper from the table that it stands on now. There keeps the triggers of ours in each database that was asked.
-func (d *database) takeDown(ctx context.Context, s *session, p posted, there map[string][]standing, w driver.Wait) (err error) {
-	if _, asked := there[p.home]; !asked {
-		if there[p.home], err = d.standing(ctx, s, `trigger_schema = ? AND trigger_name LIKE 'whimbrel\_%'`, p.home); err != nil {
+// takeDown drops a helper from the table that it stands on, which may be renamed meanwhile.
+func (d *database) takeDown(ctx context.Context, s *session, p posted, w driver.Wait) error {
+	for range 3 {
+		there, err := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", p.home, p.name)
+		if err != nil {
+			return err
+		}
+		there = slices.DeleteFunc(there, func(h standing) bool { return h.body == inert })
+		if len(there) == 0 { // its name may be there without it
+			if err := s.run(ctx, d.dropping(&schema.Table{Name: schema.Name{Schema: p.home}}, p.name)); classes[number(err)] != driver.Missing {
+				return err
+			}
+			return nil
+		}
+		if err := d.lower(ctx, s, &schema.Table{Name: there[0].on}, []string{p.name}, w); err != nil {
 			return err
 		}
 	}
-	for _, h := range there[p.home] {
-		if h.name == p.name {
-			return d.lower(ctx, s, &schema.Table{Name: h.on}, []string{p.name}, w)
-		}
-	}
-	return nil
+	return &waitError{fmt.Sprintf("the trigger %s of %s can not be dropped, because its table is renamed again and again", p.name, p.home)}
 }

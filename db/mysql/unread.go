@@ -2,9 +2,12 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
@@ -32,176 +35,210 @@ func (d *database) create(ctx context.Context, s *session, sql string) error {
 	return err
 }
 
-// renew closes the copies of a table that the server has in its cache. It asks for a trigger to be made that is there already: the server
-// waits for the table as if it made it, and leaves it as it is. Where none of ours is there, or on MySQL, nothing is done.
-func (d *database) renew(ctx context.Context, s *session, t *schema.Table, there []standing) error {
-	if !d.version.maria() || len(there) == 0 {
+// renew closes the copies of a table that the server has in its cache. It asks for a trigger behind one that is not there: the server waits
+// some seconds for the table, looks at its triggers, makes nothing, whoever has done what meanwhile, and closes the copies. On MySQL it
+// does nothing.
+func (d *database) renew(ctx context.Context, s *session, t *schema.Table, wait int) error {
+	if !d.version.maria() {
 		return nil
 	}
-	return d.create(ctx, s, "CREATE TRIGGER IF NOT EXISTS "+d.definition(t, there[0].trigger))
+	const nobody = 4031 // ER_REFERENCED_TRG_DOES_NOT_EXIST; on MySQL this number is another one's
+	none := trigger{"whimbrel_renew", "BEFORE", "INSERT", "FOLLOWS whimbrel_nobody " + inert}
+	err := d.create(ctx, s, "SET STATEMENT lock_wait_timeout="+strconv.Itoa(wait)+" FOR CREATE TRIGGER "+d.definition(t, none))
+	switch {
+	case number(err) == nobody:
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s has a trigger whimbrel_nobody, behind which whimbrel_renew was made: drop both", t.Name)
+	}
+	return err
 }
 
-// mend looks at an error of a statement that wrote to a table: where the table's triggers may have been unread, the table is opened anew, and
-// the error is one that passes.
+// mend looks at an error of a statement that wrote to a table of the target: where the table's triggers may have been unread, the table is
+// opened anew, and the error is one that passes.
 func (d *database) mend(ctx context.Context, t *schema.Table, err error) error {
 	if !d.unread(err) {
 		return err
 	}
-	failed := d.control.with(ctx, func(s *session) error {
-		there, err := d.triggers(ctx, s, t)
-		if err != nil || len(there) == 0 {
-			return err
+	failed := d.control.with(ctx, func(s *session) error { return d.renew(ctx, s, t, 2) })
+	switch d.dialect.Classify(failed) {
+	case driver.Transient, driver.Lost: // it is tried again
+	default:
+		if failed != nil {
+			return fmt.Errorf("open %s anew: %w, after: %w", t.Name, failed, err)
 		}
-		if err := patience(ctx, s, driver.Wait{}); err != nil {
-			return err
-		}
-		return d.renew(ctx, s, t, there)
-	})
-	if failed != nil && d.dialect.Classify(failed) != driver.Transient {
-		return fmt.Errorf("%w (and its triggers could not be read anew: %w)", err, failed)
 	}
-	return &waitError{"a session was killed while it read the table's triggers; they are read anew: " + err.Error()}
+	return &waitError{"a session may have been killed while it read the table's triggers; the table is opened anew: " + err.Error()}
 }
 
-// blocked looks at the triggers that capture has put on tables when sessions were killed since it looked last, and three times more: a session
-// may read them a moment later. Tables whose triggers are unread are opened anew; why is what keeps the server from it. What is unread behind
-// the last trigger's name only is not to be seen: so the other tables are opened anew too, where nobody has to wait for it. With Galera
-// that would end the application's transactions, and they are left.
+// blocked looks whether sessions were killed since it looked last, and then opens the tables anew on which capture's triggers stand: at
+// once those whose triggers are seen to be unread, which is an error where somebody is in the way, the others where nobody has to wait, and
+// where that can not be had for a minute, for a second of waiting. With Galera that would end the application's transactions: the others
+// are looked at again and left. Why is always empty, because to take capture off would need the same lock.
 func (d *database) blocked(ctx context.Context) (why string, err error) {
-	err = d.control.with(ctx, func(s *session) error {
-		why, err = d.review(ctx, s)
-		return err
-	})
-	return why, err
+	return "", d.control.with(ctx, func(s *session) error { return d.review(ctx, s) })
 }
 
-func (d *database) review(ctx context.Context, s *session) (why string, err error) {
-	d.reviewed.Store(time.Now().UnixMilli())
+// suspicion is what is known of kills, and of the tables that were not opened anew since.
+type suspicion struct {
+	sync.Mutex
+	kills  uint64              // of all sessions since the server's start
+	looks  int                 // that are still to be had at all tables: who is killed may read triggers a moment later
+	tables map[schema.Name]int // how often each was tried
+	last   time.Time
+}
+
+// galeraLooks is how often a table is looked at after a kill where it can not be opened anew without harm.
+const galeraLooks = 4
+
+func (d *database) review(ctx context.Context, s *session) error {
 	if !d.version.maria() {
-		return "", nil
+		return nil
 	}
 	const bySomebody, byTime, byGalera, nodes = "Com_kill", "Max_statement_time_exceeded", "wsrep_local_bf_aborts", "wsrep_cluster_size"
 	counted, err := s.counters(ctx, bySomebody, byTime, byGalera, nodes)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if kills := counted[bySomebody] + counted[byTime] + counted[byGalera]; d.kills.Swap(kills) != kills {
-		d.looks.Store(4)
+	d.suspected.Lock()
+	defer d.suspected.Unlock()
+	d.suspected.last = time.Now()
+	if kills := counted[bySomebody] + counted[byTime] + counted[byGalera]; kills != d.suspected.kills {
+		d.suspected.kills, d.suspected.looks = kills, 2
 	}
-	if d.looks.Load() <= 0 {
-		return "", nil
+	if d.suspected.looks > 0 {
+		all, err := d.capturing(ctx, s)
+		if err != nil {
+			return err
+		}
+		d.suspected.looks--
+		tried := d.suspected.tables
+		d.suspected.tables = map[schema.Name]int{}
+		for _, t := range all {
+			d.suspected.tables[t] = tried[t]
+		}
 	}
-	why, err = d.reread(ctx, s, counted[nodes] > 0)
-	if err == nil && why == "" {
-		d.looks.Add(-1)
+	var failed []error
+	for t := range d.suspected.tables {
+		if err := d.reread(ctx, s, t, counted[nodes] > 0); err != nil {
+			failed = append(failed, err)
+		}
+		if s.gone() || ctx.Err() != nil {
+			break
+		}
 	}
-	return why, err
+	return errors.Join(failed...)
 }
 
-// reread opens tables of capture's anew whose triggers are unread; why is what failed.
-func (d *database) reread(ctx context.Context, s *session, galera bool) (why string, err error) {
+// reviewInstalled reviews between two tables of an install, which has every session open each table anew, and takes long where they are
+// many. What fails here is seen by the next review.
+func (d *database) reviewInstalled(ctx context.Context, s *session) error {
+	d.suspected.Lock()
+	due := time.Since(d.suspected.last) > 2*time.Second
+	d.suspected.Unlock()
+	if !due {
+		return nil
+	}
+	if err := d.review(ctx, s); s.gone() {
+		return err
+	}
+	return nil
+}
+
+// capturing returns the tables on which triggers of ours stand.
+func (d *database) capturing(ctx context.Context, s *session) (on []schema.Name, err error) {
 	homes := "trigger_schema = ?"
 	if there, err := s.rows(ctx, "SELECT 1 FROM "+d.own("helper")+" LIMIT 1"); err == nil && len(there) > 0 {
 		homes = "trigger_schema IN (SELECT ? UNION SELECT home FROM " + d.own("helper") + ")"
 	} else if err != nil && classes[number(err)] != driver.Missing {
-		return "", err
+		return nil, err
 	}
 	all, err := d.standing(ctx, s, homes, d.schema)
-	if err != nil {
-		return "", err
-	}
-	for _, there := range byTable(all) {
-		ours := slices.DeleteFunc(there, func(h standing) bool { return !h.ours() })
-		if len(ours) == 0 {
-			continue
-		}
-		t := &schema.Table{Name: ours[0].on}
-		seen, err := d.seen(ctx, s, t, ours)
-		if err != nil {
-			return "", err
-		}
-		wait := "1"
-		if !seen && galera {
-			continue
-		} else if !seen {
-			wait = "0" // for nobody
-		}
-		if err := s.run(ctx, "SET lock_wait_timeout="+wait); err != nil {
-			return "", err
-		}
-		switch err := d.renew(ctx, s, t, ours); {
-		case err != nil && s.gone():
-			return "", err
-		case err != nil && seen:
-			why = fmt.Sprintf("the server has not read the triggers of %s, and could not be made to: %v", t.Name, err)
+	for _, h := range all {
+		if h.ours() {
+			on = append(on, h.on)
 		}
 	}
-	return why, nil
+	return slices.Compact(on), err
 }
 
-// seen reports that the copy of a table that a session meets now has unread triggers.
-func (d *database) seen(ctx context.Context, s *session, t *schema.Table, ours []standing) (bool, error) {
-	for _, h := range ours {
-		_, err := s.rows(ctx, "SHOW CREATE TRIGGER "+quote(orElse(t.Name.Schema, d.schema))+"."+quote(h.name))
-		if number(err) == 1602 {
-			return true, nil
-		}
-		if err != nil && classes[number(err)] != driver.Missing {
-			return false, err
-		}
-	}
-	return false, nil
-}
-
-// byTable parts triggers by the tables they stand on; those of a table stand together.
-func byTable(all []standing) (parts [][]standing) {
-	for len(all) > 0 {
-		n := slices.IndexFunc(all, func(h standing) bool { return h.on != all[0].on })
-		if n < 0 {
-			n = len(all)
-		}
-		parts, all = append(parts, all[:n:n]), all[n:]
-	}
-	return parts
-}
-
-// takeOff takes triggers of ours away from a table, where before stood, and sees to it that they, and no others, are gone. What is unread
-// now has become it since the table was renewed.
-func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, before, going []standing) error {
-	if len(going) == 0 {
-		return nil
-	}
-	for _, g := range going {
-		if err := s.run(ctx, d.dropping(t, g.name)); err != nil {
-			return err
-		}
-	}
-	if !d.version.maria() {
-		return nil
-	}
-	after, err := d.onTable(ctx, s, t)
+// reread opens a table anew that is suspected, as blocked says.
+func (d *database) reread(ctx context.Context, s *session, name schema.Name, galera bool) error {
+	t := &schema.Table{Name: name}
+	seen, err := d.seen(ctx, s, t)
 	if err != nil {
 		return err
 	}
-	for _, g := range going {
-		if slices.ContainsFunc(after, g.armed) {
-			if err := d.disarm(ctx, s, t, g); err != nil {
-				return err
-			}
+	tried := d.suspected.tables[name] + 1
+	d.suspected.tables[name] = tried
+	wait := 0
+	switch {
+	case seen, !galera && tried%6 == 0:
+		wait = 1
+	case galera && tried < galeraLooks:
+		return nil
+	case galera:
+		delete(d.suspected.tables, name)
+		return nil
+	}
+	err = d.renew(ctx, s, t, wait)
+	switch {
+	case err == nil, classes[number(err)] == driver.Missing:
+		delete(d.suspected.tables, name)
+		return nil
+	case seen || number(err) != 1205:
+		return fmt.Errorf("triggers of %s are unread, and it could not be opened anew: %w", name, err)
+	}
+	return nil
+}
+
+// seen reports that the copy of a table that a session meets now has unread triggers. What is unread behind the name of the last one is
+// not to be seen.
+func (d *database) seen(ctx context.Context, s *session, t *schema.Table) (bool, error) {
+	there, err := d.triggers(ctx, s, t)
+	for i := 0; i < len(there) && err == nil; i++ {
+		_, err = s.rows(ctx, "SHOW CREATE TRIGGER "+quote(t.Name.Schema)+"."+quote(there[i].name))
+		if number(err) == 1602 {
+			return true, nil
+		}
+		if classes[number(err)] == driver.Missing {
+			err = nil
+		}
+	}
+	return false, err
+}
+
+// takeOff takes triggers of ours away from a table, where before stood, and sees to it that they are gone and that the application's are
+// there. The table was just opened anew: only who was killed since can have left triggers unread.
+func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, before, going []standing) error {
+	var err error
+	for i := 0; i < len(going) && err == nil; i++ {
+		err = s.run(ctx, d.dropping(t, going[i].name))
+	}
+	if !d.version.maria() {
+		return err
+	}
+	after, failed := d.onTable(ctx, s, t)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	for i := 0; i < len(going) && err == nil; i++ {
+		if slices.ContainsFunc(after, going[i].armed) {
+			err = d.disarm(ctx, s, t, going[i])
 		}
 	}
 	var lost []string
 	for _, b := range before {
-		if !slices.ContainsFunc(going, b.namesake) && !slices.ContainsFunc(after, b.namesake) {
+		if !b.ours() && !slices.ContainsFunc(after, b.namesake) {
 			user, host := userOf(b.definer)
 			lost = append(lost, "SET sql_mode='"+b.mode+"'; CREATE DEFINER="+quote(user)+"@"+quote(host)+" TRIGGER "+d.definition(t, b.trigger))
 		}
 	}
 	if lost != nil {
-		return fmt.Errorf("a session was killed while triggers of ours were dropped from %s, and the server has taken others away with them. Make them again:\n%s",
-			t.Name, strings.Join(lost, ";\n"))
+		err = errors.Join(err, fmt.Errorf("a session was killed while triggers of ours were dropped from %s, and the server has taken others away with them. Make them again:\n%s",
+			t.Name, strings.Join(lost, ";\n")))
 	}
-	return nil
+	return err
 }
 
 // inert is the body of a trigger that does nothing.
@@ -229,8 +266,8 @@ func (d *database) disarm(ctx context.Context, s *session, t *schema.Table, g st
 	return err
 }
 
-// nameless is the error for a trigger that the server does not find by its name. Were another one made of that name, the server would prepare
-// for the first one only, and what the second one writes to would be missing.
+// nameless is the error for a trigger that the server does not find by its name. Of two triggers of one name the server locks the tables of
+// the first only, so that the application's writes would fail at what the second one writes to.
 func nameless(name string, t *schema.Table) error {
 	const do = "ALTER TABLE … RENAME to another name and back gives it its name again, and then it can be dropped"
 	return exists("the trigger %s is left on %s, where the server does not find it by its name: %s", name, t.Name, do)

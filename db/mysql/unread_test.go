@@ -103,57 +103,122 @@ func TestCaptureComesOffWhereTriggersAreUnread(t *testing.T) {
 // A trigger that has lost its name stays, and does nothing once capture came off.
 func TestATriggerWithoutItsNameIsDisarmed(t *testing.T) {
 	server := testserver.New(t, "mariadb")
-	s := open(t, server.Create(t, "shop"), driver.Source)
-	s.do("CREATE TABLE p (id INT PRIMARY KEY, v INT)", "INSERT INTO p VALUES (1, 0)")
-	p := s.inspect("p")
-	install := func() {
-		t.Helper()
-		if err := s.Capturer.Install(s.ctx, p, shapeOf(p), brief); err != nil {
+	for _, event := range []string{"update", "delete"} {
+		name := "whimbrel_" + event + "_1"
+		s := open(t, server.Create(t, "on_"+event), driver.Source)
+		s.do("CREATE TABLE p (id INT PRIMARY KEY, v INT)", "INSERT INTO p VALUES (1, 0)")
+		p := s.inspect("p")
+		s.install(p)
+		if err := os.Remove(filepath.Join(server.Dir, "data", "on_"+event, name+".TRN")); err != nil {
 			t.Fatal(err)
 		}
+		a := s.app()
+		a.do("FLUSH TABLES p", "DROP TRIGGER IF EXISTS "+name)
+		if left := a.text(whichOnP); !strings.Contains(left, name) {
+			t.Fatalf("the server finds it all the same: %q", left)
+		}
+		if err := s.Capturer.Remove(s.ctx, p, brief); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Capturer.Finish(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		a.do(touches, "DELETE FROM p", "INSERT INTO p VALUES (1, 0)")
+		// Another one of that name would keep the application's writes from working.
+		s.class(s.Capturer.Install(s.ctx, p, shapeOf(p), brief), driver.Exists)
+		a.do(touches, "ALTER TABLE p RENAME TO q", "DROP TRIGGER "+name, "ALTER TABLE q RENAME TO p")
+		if left := a.text(whichOnP); strings.Contains(left, name) {
+			t.Errorf("renamed, the table still has %q", left)
+		}
+		s.install(p)
+		a.do(touches)
+		if noted := s.taken(p, shapeOf(p), 1); len(noted) != 1 {
+			t.Errorf("%v is noted", noted)
+		}
 	}
-	install()
-	if err := os.Remove(filepath.Join(server.Dir, "data", "shop", "whimbrel_update_1.TRN")); err != nil {
+}
+
+// A trigger of the application's that the server takes away with ours is named, with its text, whatever fails behind that.
+func TestATriggerThatIsLostWithOursIsNamed(t *testing.T) {
+	for _, then := range []string{"whimbrel_delete_1", strings.Repeat("x", 65)} { // no trigger can have so long a name
+		s, p := captured(t)
+		s.leaveUnread("p", touches, firstOurs)
+		err := s.d.control.with(s.ctx, func(c *session) error {
+			there, err := s.d.onTable(s.ctx, c, p)
+			if err != nil {
+				return err
+			}
+			var going []standing
+			for _, name := range []string{"whimbrel_insert_1", then} {
+				going = append(going, standing{trigger: trigger{name: name}})
+			}
+			return s.d.takeOff(s.ctx, c, p, there, going)
+		})
+		if err == nil || !strings.Contains(err.Error(), "TRIGGER `"+s.Info.Schema+"`.`theirs` AFTER INSERT ON `"+s.Info.Schema+"`.`p` FOR EACH ROW SET @theirs = 1") {
+			t.Errorf("the error says %v", err)
+		}
+	}
+}
+
+// A table is opened anew without a trigger being made on it, also where ours were taken away a moment before.
+func TestOpeningATableAnewMakesNoTrigger(t *testing.T) {
+	s, p := captured(t)
+	if err := s.Capturer.Remove(s.ctx, p, brief); err != nil {
 		t.Fatal(err)
 	}
+	err := s.d.control.with(s.ctx, func(c *session) error {
+		if err := s.d.renew(s.ctx, c, p, 1); err != nil {
+			return err
+		}
+		_, err := s.d.seen(s.ctx, c, &schema.Table{Name: schema.Name{Schema: s.Info.Schema, Name: "p"}})
+		return err
+	})
+	if left := s.app().text(whichOnP); err != nil || left != "theirs" {
+		t.Errorf("%q, %v", left, err)
+	}
+}
+
+// Capture comes off a table whose key has another name meanwhile, so that its triggers can not even be made any more.
+func TestCaptureComesOffATableWhoseKeyWasRenamed(t *testing.T) {
+	s, p := captured(t)
 	a := s.app()
-	a.do("FLUSH TABLES p", "DROP TRIGGER IF EXISTS whimbrel_update_1")
-	if left := a.text(whichOnP); !strings.Contains(left, "whimbrel_update_1") {
-		t.Fatalf("the server finds it all the same: %q", left)
+	a.do("ALTER TABLE p CHANGE id id2 INT")
+	if err := a.run(s.ctx, touches[:len(touches)-len(" WHERE id = 1")]); number(err) != 1054 {
+		t.Fatalf("nothing is proven: %v", err)
 	}
 	if err := s.Capturer.Remove(s.ctx, p, brief); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Capturer.Finish(s.ctx); err != nil {
-		t.Fatal(err)
-	}
-	a.do(touches)
-	// Another one of that name would keep the application's writes from working.
-	s.class(s.Capturer.Install(s.ctx, p, shapeOf(p), brief), driver.Exists)
-	a.do(touches, "ALTER TABLE p RENAME TO q", "DROP TRIGGER whimbrel_update_1", "ALTER TABLE q RENAME TO p")
-	if left := a.text(whichOnP); strings.Contains(left, "update") {
-		t.Errorf("renamed, the table still has %q", left)
-	}
-	install()
-	a.do(touches)
-	if noted := s.taken(p, shapeOf(p), 1); len(noted) != 1 {
-		t.Errorf("%v is noted", noted)
+	a.do("UPDATE p SET v = v + 1")
+	if left := a.text(whichOnP); left != "theirs" {
+		t.Errorf("left are %q", left)
 	}
 }
 
-// A trigger of the application's that the server takes away with ours is named, with its text.
-func TestATriggerThatIsLostWithOursIsNamed(t *testing.T) {
-	s, p := captured(t)
-	s.leaveUnread("p", touches, firstOurs)
-	err := s.d.control.with(s.ctx, func(c *session) error {
-		there, err := s.d.onTable(s.ctx, c, p)
-		if err != nil {
-			return err
+// A helper is taken away although its table is renamed while another one's is waited for.
+func TestAHelperComesOffATableThatIsRenamedMeanwhile(t *testing.T) {
+	for range 4 { // which of the two is first is chance
+		s := source(t)
+		s.do("CREATE TABLE one (id INT PRIMARY KEY)", "CREATE TABLE two (id INT PRIMARY KEY)",
+			"CREATE TABLE p (id INT PRIMARY KEY, one INT, two INT, FOREIGN KEY (one) REFERENCES one (id) ON DELETE CASCADE, FOREIGN KEY (two) REFERENCES two (id) ON DELETE CASCADE)")
+		p := s.inspect("p")
+		s.install(p)
+		holder, other := s.app(), s.app()
+		holder.do("BEGIN", "SELECT * FROM one")
+		over := make(chan error, 1)
+		go func() { over <- s.Capturer.Remove(s.ctx, p, driver.Wait{Lock: 30 * time.Second}) }()
+		eventually(t, "it waits for one", func() bool {
+			return other.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%' AND db = DATABASE()") == "1"
+		})
+		other.do("RENAME TABLE two TO moved")
+		holder.do("COMMIT")
+		if err := <-over; err != nil {
+			t.Fatal(err)
 		}
-		return s.d.takeOff(s.ctx, c, p, there, []standing{there[2], there[1], there[3]}) // the one with the unread text first
-	})
-	if err == nil || !strings.Contains(err.Error(), "TRIGGER `"+s.Info.Schema+"`.`theirs` AFTER INSERT ON `"+s.Info.Schema+"`.`p` FOR EACH ROW SET @theirs = 1") {
-		t.Errorf("the error says %v", err)
+		if left := other.text(whichOnP); left != "" {
+			t.Fatalf("left are %q", left)
+		}
+		other.do("DELETE FROM moved")
 	}
 }
 
@@ -171,14 +236,13 @@ func TestUnreadTriggersAreReadAgain(t *testing.T) {
 	}
 }
 
-// Where somebody holds the table, it is said what keeps the application's writes from working.
-func TestUnreadTriggersThatCanNotBeReadAgainAreSaid(t *testing.T) {
+// Where somebody holds the table, that is said and tried again.
+func TestUnreadTriggersOfATableThatIsHeldAreReadLater(t *testing.T) {
 	s, _ := captured(t)
 	s.leaveUnread("p", touches, allUnread)
 	a := s.app()
 	a.do("BEGIN", "SELECT * FROM p")
-	why, err := s.Blocked(s.ctx)
-	if err != nil || !strings.Contains(why, "has not read the triggers of") {
+	if why, err := s.Blocked(s.ctx); why != "" || err == nil || !strings.Contains(err.Error(), "are unread") {
 		t.Errorf("%q, %v", why, err)
 	}
 	a.do("COMMIT")
@@ -186,6 +250,80 @@ func TestUnreadTriggersThatCanNotBeReadAgainAreSaid(t *testing.T) {
 		t.Error(why, err)
 	}
 	s.app().do(touches)
+}
+
+// occupy has a session hold the copy of p that the server gives it first, until what is returned is called.
+func (s *side) occupy() (release func()) {
+	s.t.Helper()
+	guard, reader := s.app(), s.app()
+	lock := "'" + s.Info.Schema + reader.text("SELECT CONNECTION_ID()") + "'"
+	guard.text("SELECT GET_LOCK(" + lock + ", 0)")
+	over := make(chan error, 1)
+	go func() {
+		_, err := reader.rows(s.ctx, "SELECT GET_LOCK("+lock+", 60) FROM p LIMIT 1")
+		over <- err
+	}()
+	eventually(s.t, "it holds the table", func() bool {
+		return guard.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock' AND LOCATE("+lock+", info) > 0 AND id <> CONNECTION_ID()") == "1"
+	})
+	return func() {
+		s.t.Helper()
+		guard.text("SELECT RELEASE_LOCK(" + lock + ")")
+		if err := <-over; err != nil {
+			s.t.Fatal(err)
+		}
+		guard.end()
+		reader.end()
+	}
+}
+
+// A copy that lies behind a good one is not seen, and is closed all the same, once nobody holds the table.
+func TestUnreadTriggersBehindAGoodCopyAreReadAgain(t *testing.T) {
+	s, _ := captured(t)
+	s.leaveUnread("p", touches, allUnread)
+	unread, good := s.occupy(), s.occupy()
+	unread()
+	good()
+	writer, holder := s.app(), s.app()
+	behind := func() error {
+		release := s.occupy()
+		defer release()
+		return writer.run(s.ctx, touches)
+	}
+	if err := behind(); number(err) != 1064 {
+		t.Fatalf("the unread copy is not behind a good one: %v", err)
+	}
+	writer.do(touches)
+	holder.do("BEGIN", "SELECT * FROM p")
+	look := func() {
+		t.Helper()
+		if why, err := s.Blocked(s.ctx); why != "" || err != nil {
+			t.Fatal(why, err)
+		}
+	}
+	for range 5 {
+		look()
+	}
+	if err := behind(); number(err) != 1064 {
+		t.Fatalf("it was opened anew although it is held: %v", err)
+	}
+	holder.do("COMMIT")
+	look()
+	if err := behind(); err != nil {
+		t.Error(err)
+	}
+	for range 3 {
+		err := s.d.control.with(s.ctx, func(c *session) error {
+			wait, err := c.row(s.ctx, "SELECT @@lock_wait_timeout")
+			if err == nil && wait[0] == "0" {
+				t.Error("a session waits for no lock any more")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // What is written to a guarded table whose triggers are unread fails once, and passes when it is tried again.
@@ -212,5 +350,34 @@ func TestTheTargetsTriggersAreReadAgain(t *testing.T) {
 	same(t, "rows", s.read(driver.Query{Table: p, Shape: shape, Order: driver.KeyOrder}), []string{"1|1", "2|2"})
 	if stands, err := s.Guard.Stands(s.ctx, p); stands == "" || err != nil {
 		t.Errorf("the guard: %q, %v", stands, err)
+	}
+}
+
+// A load that met unread triggers is tried again, also where the session is lost that opens the table anew, or somebody holds the table.
+func TestALoadThatMetUnreadTriggersPasses(t *testing.T) {
+	s := target(t)
+	s.do("CREATE TABLE p (id INT PRIMARY KEY, v INT)")
+	p, epoch := s.inspect("p"), s.takeOver()
+	if err := s.Guard.Shut(s.ctx, p, epoch); err != nil {
+		t.Fatal(err)
+	}
+	s.leaveUnread("p", "INSERT INTO p VALUES (9, 9)", "")
+	holder, killer := s.app(), s.app()
+	holder.do("BEGIN", "SELECT * FROM p")
+	load := func() error { return s.load(epoch, p, shapeOf(p), 1, batch(2, []string{"1", "1"})) }
+	s.class(load(), driver.Transient)
+	over := make(chan error, 1)
+	go func() { over <- load() }()
+	var waiting string
+	eventually(t, "the table is waited for", func() bool {
+		waiting = killer.text("SELECT id FROM information_schema.processlist WHERE info LIKE '%whimbrel_renew%' AND id <> CONNECTION_ID() AND db = DATABASE()")
+		return waiting != ""
+	})
+	killer.do("KILL " + waiting)
+	s.class(<-over, driver.Transient)
+	holder.do("COMMIT")
+	s.class(load(), driver.Transient)
+	if err := load(); err != nil {
+		t.Error(err)
 	}
 }
