@@ -99,6 +99,7 @@ func (d *database) claim(ctx context.Context, s *session) error {
 	}
 	for _, sql := range []string{
 		"CREATE TABLE IF NOT EXISTS " + owner + " (one TINYINT NOT NULL PRIMARY KEY, run VARCHAR(40) NOT NULL) ENGINE=InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
+		"CREATE TABLE IF NOT EXISTS " + d.own("flush") + " (none INT) ENGINE=InnoDB",
 		"INSERT IGNORE INTO " + owner + " VALUES (1, " + hexText(d.options.Run) + ")",
 	} {
 		if err := s.run(ctx, sql); err != nil {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	gosql "github.com/go-sql-driver/mysql"
 
@@ -61,6 +62,8 @@ type database struct {
 	control    *pool // bookkeeping, which must go on while every other session is held
 	closed     atomic.Bool
 	unflushing atomic.Bool // the user may not make the server flush its log
+	forcing    sync.Mutex
+	forced     time.Time    // when the log was flushed by DDL last
 	mine       sync.Map     // the sessions that are open, by the server's numbers
 	signed     atomic.Int64 // the lock that the next session asks for (inherit.go)
 	walks      sync.RWMutex

@@ -49,7 +49,7 @@ func (i *inspection) name(n string) schema.Name { return schema.Name{Schema: i.h
 // ourTables and ourTriggers match the names of what we make in a database, and no others: an application may have a table
 // whimbrel_orders, which moves like any other. Settings refuses one that has the very name of one of ours.
 const (
-	ourTables   = "^whimbrel_(source_(owner|shadow|lane|mark|helper|(record|walk)_[0-9]+)|target_(epoch|shadow|range|lane|list))$"
+	ourTables   = "^whimbrel_(source_(owner|shadow|lane|mark|flush|helper|(record|walk)_[0-9]+)|target_(epoch|shadow|range|lane|list))$"
 	ourTriggers = "^whimbrel_((shut_|guard_|guard_admit_)?(insert|update|delete)_[0-9]+|(shut_)?cascade_(delete|update|updated)_.+)$"
 )
 

@@ -116,7 +116,7 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 	for _, name := range d.schemas(s) {
 		all = append(all, d.onDatabase(has, "right-read", "The account may not read the tables of "+name+", make triggers on them, and lock them for a moment.", name, account, readRights))
 	}
-	ours := []string{"owner", "lane", "mark"}
+	ours := []string{"owner", "flush", "lane", "mark"}
 	if len(s.Shadows) > 0 {
 		ours = append(ours, "shadow")
 	}
