@@ -97,11 +97,14 @@ func (d *database) claim(ctx context.Context, s *session) error {
 	if run, err := s.runOf(ctx, owner); err != nil || run == d.options.Run {
 		return err
 	}
-	for _, sql := range []string{
+	statements := []string{
 		"CREATE TABLE IF NOT EXISTS " + owner + " (one TINYINT NOT NULL PRIMARY KEY, run VARCHAR(40) NOT NULL) ENGINE=InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
-		"CREATE TABLE IF NOT EXISTS " + d.own("flush") + " (none INT) ENGINE=InnoDB",
 		"INSERT IGNORE INTO " + owner + " VALUES (1, " + hexText(d.options.Run) + ")",
-	} {
+	}
+	if d.version.maria() {
+		statements = slices.Insert(statements, 1, "CREATE TABLE IF NOT EXISTS "+d.own("flush")+" (same INT NOT NULL) ENGINE=InnoDB", "INSERT INTO "+d.own("flush")+" VALUES (1), (1)")
+	}
+	for _, sql := range statements {
 		if err := s.run(ctx, sql); err != nil {
 			return err
 		}
@@ -240,23 +243,37 @@ func waiting(w driver.Wait) (seconds int) {
 	return int(math.Ceil(w.Lock.Seconds()))
 }
 
-// lower takes triggers away.
+// lower takes triggers away from a table, also where it is renamed while it is waited for.
 func (d *database) lower(ctx context.Context, s *session, t *schema.Table, names []string, w driver.Wait) error {
+	named := func(all []standing) []standing {
+		return slices.DeleteFunc(slices.Clone(all), func(h standing) bool { return !slices.Contains(names, h.name) })
+	}
+	there, err := d.onTable(ctx, s, t)
+	if err != nil || len(named(there)) == 0 {
+		return err
+	}
 	if err := patience(ctx, s, w); err != nil {
 		return err
 	}
-	there, err := d.onTable(ctx, s, t)
-	if err != nil {
-		return err
+	for range 3 {
+		if err := d.renew(ctx, s, t, waiting(w)); err != nil && classes[number(err)] != driver.Missing {
+			return err
+		}
+		there, err := d.onTable(ctx, s, t)
+		if err != nil {
+			return err
+		}
+		if going := named(there); len(going) > 0 {
+			return d.takeOff(ctx, s, t, there, going)
+		}
+		all, err := d.standing(ctx, s, "trigger_schema = ?", orElse(t.Name.Schema, d.schema))
+		going := named(all)
+		if err != nil || len(going) == 0 {
+			return err
+		}
+		t = &schema.Table{Name: going[0].on}
 	}
-	going := slices.DeleteFunc(slices.Clone(there), func(h standing) bool { return !slices.Contains(names, h.name) })
-	if len(going) == 0 {
-		return nil
-	}
-	if err := d.renew(ctx, s, t, waiting(w)); err != nil && (s.gone() || d.unread(err) || classes[number(err)] == driver.Transient) {
-		return err // any other error is about triggers that can not be made, and these are to go
-	}
-	return d.takeOff(ctx, s, t, there, going)
+	return &waitError{fmt.Sprintf("%s is renamed again and again, and its triggers can not be dropped", t.Name)}
 }
 
 // standing is a trigger that is there.

@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +90,43 @@ func TestAPromiseIsOnDisk(t *testing.T) {
 	n, err := there.Recorder.Numbers(s.ctx, d, 0)
 	if rows := there.app().text("SELECT COUNT(*) FROM d"); err != nil || rows != "2" || n.Promised != 1 {
 		t.Errorf("after the crash %s rows are there, and the numbers are %+v, %v", rows, n, err)
+	}
+}
+
+// The server is made to flush its log without a trace: a backup's snapshot goes on reading our tables, who reads them is not waited for, and
+// replicas hear nothing of it.
+func TestTheLogIsFlushedWithoutATrace(t *testing.T) {
+	server := testserver.New(t, "mariadb", "innodb_flush_log_at_trx_commit=2", "innodb_flush_log_at_timeout=2700", "log-bin=log", "server-id=1")
+	s := open(t, server.Create(t, "shop"), driver.Source)
+	s.do("CREATE TABLE d (id INT PRIMARY KEY)")
+	s.install(s.inspect("d"))
+	a, backup := s.app(), s.app()
+	backup.do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SELECT * FROM whimbrel_source_flush")
+	ours := strings.Fields(a.text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'whimbrel%'"))
+	table := a.text("SHOW CREATE TABLE whimbrel_source_flush")
+	for i := range 5 {
+		a.do("INSERT INTO d VALUES (" + strconv.Itoa(i) + ")")
+		written := a.text("SHOW MASTER STATUS")
+		err := s.d.work.with(s.ctx, func(ses *session) error {
+			if end, flushed, err := s.d.logEnds(s.ctx, ses); err != nil || flushed >= end {
+				t.Errorf("nothing is proven: the log is on disk (%v)", err)
+			}
+			return s.d.durable(s.ctx, ses)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := a.text("SHOW MASTER STATUS"); now != written {
+			t.Errorf("the binary log was at %q and is at %q", written, now)
+		}
+	}
+	for _, name := range ours {
+		if _, err := backup.rows(s.ctx, "SELECT * FROM "+name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if now := a.text("SHOW CREATE TABLE whimbrel_source_flush"); now != table || len(ours) < 5 {
+		t.Errorf("of %q the table is %s", ours, now)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -323,7 +324,8 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 	if len(going) == 0 {
 		return nil
 	}
-	for p, numbers := range going {
+	for _, p := range slices.SortedFunc(maps.Keys(going), func(a, b posted) int { return strings.Compare(a.home+"\x00"+a.name, b.home+"\x00"+b.name) }) {
+		numbers := going[p]
 		if !left[p] {
 			if err := d.takeDown(ctx, s, p, w); err != nil {
 				return err
@@ -336,23 +338,18 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 	return nil
 }
 
-// takeDown drops a helper from the table that it stands on, which may be renamed meanwhile.
+// takeDown drops a helper from the table that it stands on, and its name where it stands on none.
 func (d *database) takeDown(ctx context.Context, s *session, p posted, w driver.Wait) error {
-	for range 3 {
-		there, err := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", p.home, p.name)
-		if err != nil {
-			return err
-		}
-		there = slices.DeleteFunc(there, func(h standing) bool { return h.body == inert })
-		if len(there) == 0 { // its name may be there without it
-			if err := s.run(ctx, d.dropping(&schema.Table{Name: schema.Name{Schema: p.home}}, p.name)); classes[number(err)] != driver.Missing {
-				return err
-			}
-			return nil
-		}
-		if err := d.lower(ctx, s, &schema.Table{Name: there[0].on}, []string{p.name}, w); err != nil {
-			return err
-		}
+	there, err := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", p.home, p.name)
+	if err != nil {
+		return err
 	}
-	return &waitError{fmt.Sprintf("the trigger %s of %s can not be dropped, because its table is renamed again and again", p.name, p.home)}
+	if len(there) > 0 {
+		return d.lower(ctx, s, &schema.Table{Name: there[0].on}, []string{p.name}, w)
+	}
+	err = s.run(ctx, d.dropping(&schema.Table{Name: schema.Name{Schema: p.home}}, p.name))
+	if classes[number(err)] == driver.Missing {
+		return nil
+	}
+	return err
 }

@@ -87,7 +87,7 @@ func (d rights) everywhere(has granted, account string, logs bool) []driver.Righ
 	}
 	all := []driver.Right{
 		global("process", driver.Forbidden, "PROCESS", "The account may not see other sessions' transactions, for which a move must wait."),
-		global("reload", driver.Note, "RELOAD", "The account may not flush the server's log: what was read is waited for up to a second until it is on disk."),
+		global("reload", driver.Note, "RELOAD", "The account may not flush the server's log: it is made to by writes to a table of Whimbrel's own."),
 	}
 	if logs { // SUPER would let the account make triggers too, and much besides
 		all = append(all, driver.Right{
@@ -116,7 +116,10 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 	for _, name := range d.schemas(s) {
 		all = append(all, d.onDatabase(has, "right-read", "The account may not read the tables of "+name+", make triggers on them, and lock them for a moment.", name, account, readRights))
 	}
-	ours := []string{"owner", "flush", "lane", "mark"}
+	ours := []string{"owner", "lane", "mark"}
+	if d.version.maria() {
+		ours = append(ours, "flush")
+	}
 	if len(s.Shadows) > 0 {
 		ours = append(ours, "shadow")
 	}
@@ -130,15 +133,18 @@ func (d rights) source(has granted, account string, s driver.Scope) []driver.Rig
 		}
 	}
 	for _, what := range ours {
-		table := "whimbrel_source_" + what
+		table, needed := "whimbrel_source_"+what, ownRights
+		if what == "flush" {
+			needed = append(slices.Clone(ownRights), "ALTER")
+		}
 		lacks := false
-		for _, right := range ownRights {
+		for _, right := range needed {
 			lacks = lacks || !has.onTable(d.schema, table, right)
 		}
 		all = append(all, driver.Right{
 			Rule: "right-own-table", Level: driver.Forbidden, Lacks: lacks,
 			Message: "The account may not make and use " + table + ", a table of Whimbrel's own.",
-			Grant:   "GRANT " + strings.Join(ownRights, ", ") + " ON " + quote(d.schema) + "." + quote(table) + " TO " + account,
+			Grant:   "GRANT " + strings.Join(needed, ", ") + " ON " + quote(d.schema) + "." + quote(table) + " TO " + account,
 		})
 	}
 	return all

@@ -49,7 +49,7 @@ func (d *database) renew(ctx context.Context, s *session, t *schema.Table, wait 
 	case number(err) == nobody:
 		return nil
 	case err == nil:
-		return fmt.Errorf("%s has a trigger whimbrel_nobody, behind which whimbrel_renew was made: drop both", t.Name)
+		return errors.Join(fmt.Errorf("%s has a trigger whimbrel_nobody, a name that none must have: drop it", t.Name), s.run(ctx, d.dropping(t, none.name)))
 	}
 	return err
 }
@@ -71,10 +71,10 @@ func (d *database) mend(ctx context.Context, t *schema.Table, err error) error {
 	return &waitError{"a session may have been killed while it read the table's triggers; the table is opened anew: " + err.Error()}
 }
 
-// blocked looks whether sessions were killed since it looked last, and then opens the tables anew on which capture's triggers stand: at
-// once those whose triggers are seen to be unread, which is an error where somebody is in the way, the others where nobody has to wait, and
-// where that can not be had for a minute, for a second of waiting. With Galera that would end the application's transactions: the others
-// are looked at again and left. Why is always empty, because to take capture off would need the same lock.
+// blocked opens the tables anew on which capture's triggers stand, where sessions were killed since it looked last. One whose triggers are
+// seen to be unread is waited for; that somebody holds it is an error. Others are opened when nobody holds them, or after a minute, by then
+// with a second of waiting. With Galera that would end the application's transactions: there the others are looked at for a while, and
+// left. The clause is always empty: to take capture off would need the same lock.
 func (d *database) blocked(ctx context.Context) (why string, err error) {
 	return "", d.control.with(ctx, func(s *session) error { return d.review(ctx, s) })
 }
@@ -82,14 +82,14 @@ func (d *database) blocked(ctx context.Context) (why string, err error) {
 // suspicion is what is known of kills, and of the tables that were not opened anew since.
 type suspicion struct {
 	sync.Mutex
-	kills  uint64              // of all sessions since the server's start
-	looks  int                 // that are still to be had at all tables: who is killed may read triggers a moment later
-	tables map[schema.Name]int // how often each was tried
+	kills  uint64                    // of all sessions since the server's start
+	looks  int                       // that are still to be had at all tables: who is killed may read triggers a moment later
+	tables map[schema.Name]time.Time // since when nobody was kept waiting for each
 	last   time.Time
 }
 
-// galeraLooks is how often a table is looked at after a kill where it can not be opened anew without harm.
-const galeraLooks = 4
+// patient is how long a table that is suspected is opened anew only where nobody holds it.
+const patient = time.Minute
 
 func (d *database) review(ctx context.Context, s *session) error {
 	if !d.version.maria() {
@@ -112,10 +112,13 @@ func (d *database) review(ctx context.Context, s *session) error {
 			return err
 		}
 		d.suspected.looks--
-		tried := d.suspected.tables
-		d.suspected.tables = map[schema.Name]int{}
+		before := d.suspected.tables
+		d.suspected.tables = map[schema.Name]time.Time{}
 		for _, t := range all {
-			d.suspected.tables[t] = tried[t]
+			d.suspected.tables[t] = time.Now()
+			if since, was := before[t]; was {
+				d.suspected.tables[t] = since
+			}
 		}
 	}
 	var failed []error
@@ -169,25 +172,26 @@ func (d *database) reread(ctx context.Context, s *session, name schema.Name, gal
 	if err != nil {
 		return err
 	}
-	tried := d.suspected.tables[name] + 1
-	d.suspected.tables[name] = tried
+	long := time.Since(d.suspected.tables[name]) > patient
+	if galera && !seen {
+		if long {
+			delete(d.suspected.tables, name)
+		}
+		return nil
+	}
 	wait := 0
-	switch {
-	case seen, !galera && tried%6 == 0:
-		wait = 1
-	case galera && tried < galeraLooks:
-		return nil
-	case galera:
-		delete(d.suspected.tables, name)
-		return nil
+	if seen || long {
+		wait, d.suspected.tables[name] = 1, time.Now()
 	}
 	err = d.renew(ctx, s, t, wait)
 	switch {
 	case err == nil, classes[number(err)] == driver.Missing:
 		delete(d.suspected.tables, name)
 		return nil
-	case seen || number(err) != 1205:
-		return fmt.Errorf("triggers of %s are unread, and it could not be opened anew: %w", name, err)
+	case seen:
+		return fmt.Errorf("triggers of %s are unread, so that writes to it fail, and it could not be opened anew: %w", name, err)
+	case number(err) != 1205:
+		return fmt.Errorf("open %s anew: %w", name, err)
 	}
 	return nil
 }
@@ -229,7 +233,14 @@ func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, bef
 	}
 	var lost []string
 	for _, b := range before {
-		if !b.ours() && !slices.ContainsFunc(after, b.namesake) {
+		if b.ours() || slices.ContainsFunc(after, b.namesake) {
+			continue
+		}
+		elsewhere, failed := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", orElse(t.Name.Schema, d.schema), b.name)
+		if failed != nil {
+			err = errors.Join(err, failed)
+		}
+		if len(elsewhere) == 0 { // its table was not just renamed
 			user, host := userOf(b.definer)
 			lost = append(lost, "SET sql_mode='"+b.mode+"'; CREATE DEFINER="+quote(user)+"@"+quote(host)+" TRIGGER "+d.definition(t, b.trigger))
 		}

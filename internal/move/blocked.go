@@ -15,7 +15,7 @@ func (m *Move) guardCapture(ctx context.Context) {
 	for seen := 0; ; {
 		blocked, err := m.blocked(ctx, seen)
 		if err != nil && ctx.Err() == nil {
-			m.log.Warn("it could not be seen whether capture holds the application up", "error", err)
+			m.log.Warn("looking whether capture holds the application up has failed", "error", err)
 		}
 		seen++
 		pause := 2 * time.Second
