@@ -246,8 +246,8 @@ func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, bef
 		}
 	}
 	if lost != nil {
-		err = errors.Join(err, fmt.Errorf("a session was killed while triggers of ours were dropped from %s, and the server has taken others away with them. Make them again:\n%s",
-			t.Name, strings.Join(lost, ";\n")))
+		err = errors.Join(err, fmt.Errorf("triggers of ours were dropped from %s, and others are gone since: the server takes them away too where a session is killed at that moment. "+
+			"Make them again, unless somebody else has dropped them:\n%s", t.Name, strings.Join(lost, ";\n")))
 	}
 	return err
 }
