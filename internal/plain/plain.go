@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -60,13 +61,11 @@ func Lines(text string) string { return strings.ReplaceAll(text, "\n", "\n    ")
 
 // ordinary reports whether a character can be seen and stays where it is written. U+FFFD also stands for bytes that are no text.
 func ordinary(r rune) bool {
-	switch {
-	case r == '\n', r == '\t':
+	if r == '\n' || r == '\t' || r >= ' ' && r < 0x7f {
 		return true
-	case r < ' ', r >= 0x7f && r < 0xa0, r == utf8.RuneError, r == 0xad, r == 0x061c, r == 0x180e, r == 0xfeff:
-		return false
-	case r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r >= 0xe0000 && r <= 0xe0fff:
-		return false
 	}
-	return true
+	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) { // formats, and is seen, as the signs of Arabic numbers are
+		return true
+	}
+	return r != utf8.RuneError && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
