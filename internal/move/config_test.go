@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
 
 var testSchemes = []string{"postgres", "postgresql", "mariadb", "mysql", "sqlite"}
@@ -177,12 +179,31 @@ func TestASecretIsShownNowhere(t *testing.T) {
 		m      map[string]Secret
 	}{s, &s, s, map[string]Secret{"a": s}}
 	var out strings.Builder
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%p", "%c", "%8.3s"} {
-		fmt.Fprintf(&out, verb+verb+verb+"\n", s, &s, inside)
+	for verb := 'A'; verb <= 'z'; verb++ {
+		for _, flags := range []string{"", "+", "#", " ", "0", "-8.3"} {
+			if verb == 'T' || verb == 'p' || verb == 'w' || verb > 'Z' && verb < 'a' { // the type's name, an address, no verb
+				continue
+			}
+			form := "%" + flags + string(verb)
+			if got := fmt.Sprintf(form, s); got != hidden {
+				t.Errorf("%s shows %q", form, got)
+			}
+			fmt.Fprintf(&out, form+form+"\n", &s, inside)
+		}
+	}
+	if s.String() != hidden || s.GoString() != hidden {
+		t.Errorf("as words of Go it is %s and %s", s, s.GoString())
 	}
 	encoded, err := json.Marshal(inside)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, v := range []any{s, &s, inside, map[string]Secret{"a": s}} {
+		text, err := yaml.Marshal(v)
+		if err != nil || !bytes.Contains(text, []byte(hidden)) {
+			t.Errorf("YAML of %T: %s, %v", v, text, err)
+		}
+		out.Write(text)
 	}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "s", s, "in", inside, "p", &s)
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "s", s, "in", inside)
