@@ -242,18 +242,19 @@ func TestEverythingIsAdopted(t *testing.T) {
 func TestExtensionsAreFound(t *testing.T) {
 	s := newSite(t, driver.Target)
 	s.admin.do(`CREATE SCHEMA "more, of them"; CREATE EXTENSION citext SCHEMA "more, of them"; GRANT USAGE ON SCHEMA "more, of them" TO PUBLIC;
-		CREATE SCHEMA mixed; CREATE TABLE mixed.t (id integer); CREATE EXTENSION hstore SCHEMA mixed; GRANT ALL ON SCHEMA public, mixed TO ` + s.shadow.Account)
+		CREATE SCHEMA mixed; CREATE TABLE mixed.t (id integer); CREATE EXTENSION hstore SCHEMA mixed; CREATE SCHEMA shown; CREATE VIEW shown.v AS SELECT 1; CREATE EXTENSION ltree SCHEMA shown;
+		CREATE SCHEMA "it's home" AUTHORIZATION ` + s.mover + `; GRANT ALL ON SCHEMA public, mixed, shown TO ` + s.shadow.Account)
 	s.admin.do(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, mixed', current_database()); END $$`)
 	s.db = open(t, strings.Replace(s.builder.String(), s.shadow.Account, s.mover, 1), driver.Target)
 	pool := s.build("CREATE TABLE a (word citext); INSERT INTO a VALUES ('A'); CREATE FUNCTION rows_of_a() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS 'BEGIN RETURN (SELECT count(*) FROM a WHERE word = ''a''); END'")
-	for _, hidden := range []string{"SELECT ''::hstore", "SELECT id FROM t"} {
+	for _, hidden := range []string{"SELECT ''::hstore", "SELECT ''::ltree", "SELECT id FROM t"} {
 		if _, err := pool.ExecContext(t.Context(), hidden); err == nil {
 			t.Errorf("%s goes through in the shadow", hidden)
 		}
 	}
-	s.check(s.db.Shadows.Adopt(t.Context(), s.shadow, ""))
+	s.check(s.db.Shadows.Adopt(t.Context(), s.shadow, "it's home"))
 	s.check(s.db.Shadows.Drop(t.Context(), s.shadow))
-	s.want("a function with a search path of its own", "SELECT rows_of_a()", "1")
+	s.want("a function with a search path of its own", `SELECT "it's home".rows_of_a()`, "1")
 	home, err := s.db.Scripts.Pool(t.Context(), s.builder, "")
 	s.check(err)
 	s.run(home, "SELECT ''::hstore; CREATE TABLE b (id integer)")

@@ -1,7 +1,7 @@
--- create schema Back Office
-DO 'BEGIN IF to_regnamespace(''"Back Office"'') IS NULL THEN CREATE SCHEMA "Back Office"; END IF; END';
--- create type Back Office.Größe
-CREATE TYPE "Back Office"."Größe" AS ENUM ('s', 'it''s');
+-- create schema Back's Office
+DO 'BEGIN IF to_regnamespace(''"Back''''s Office"'') IS NULL THEN CREATE SCHEMA "Back''s Office"; END IF; END';
+-- create type Back's Office.Größe
+CREATE TYPE "Back's Office"."Größe" AS ENUM ('s', 'it''s');
 -- create type public.plz
 CREATE DOMAIN "public"."plz" AS character varying(5) DEFAULT '00000'::character varying NOT NULL CONSTRAINT "plz_check" CHECK (((VALUE)::text ~ '^[0-9]{5}$'::text));
 -- create type public.money_of
@@ -10,14 +10,14 @@ CREATE TYPE "public"."money_of" AS (amount numeric(10,2), currency character(3))
 CREATE TYPE "public"."floats" AS RANGE (SUBTYPE = double precision);
 -- create sequence public.numbers
 CREATE SEQUENCE IF NOT EXISTS "public"."numbers" INCREMENT BY 5 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 5 CACHE 10;
--- create schema Back Office
-DO 'BEGIN IF to_regnamespace(''"Back Office"'') IS NULL THEN CREATE SCHEMA "Back Office"; END IF; END';
--- create sequence Back Office.select_id_seq
-CREATE SEQUENCE IF NOT EXISTS "Back Office"."select_id_seq";
--- create table Back Office.select
-CREATE TABLE IF NOT EXISTS "Back Office"."select" (
-	"id" bigint DEFAULT nextval('"Back Office"."select_id_seq"'::regclass) NOT NULL,
-	"Größe" "Back Office"."Größe" DEFAULT 'it''s',
+-- create schema Back's Office
+DO 'BEGIN IF to_regnamespace(''"Back''''s Office"'') IS NULL THEN CREATE SCHEMA "Back''s Office"; END IF; END';
+-- create sequence Back's Office.select_id_seq
+CREATE SEQUENCE IF NOT EXISTS "Back's Office"."select_id_seq";
+-- create table Back's Office.select
+CREATE TABLE IF NOT EXISTS "Back's Office"."select" (
+	"id" bigint DEFAULT nextval('"Back''s Office"."select_id_seq"'::regclass) NOT NULL,
+	"Größe" "Back's Office"."Größe" DEFAULT 'it''s',
 	"plz" "public"."plz" NOT NULL,
 	"price" "public"."money_of",
 	"r" "public"."floats",
@@ -39,22 +39,22 @@ CREATE TABLE IF NOT EXISTS "Back Office"."select" (
 	"code" text,
 	"c" text COLLATE pg_catalog."C"
 );
--- give the sequence of Back Office.select.id to its column
-ALTER SEQUENCE "Back Office"."select_id_seq" OWNED BY "Back Office"."select"."id";
--- comment on column Back Office.select.Größe
-COMMENT ON COLUMN "Back Office"."select"."Größe" IS 'size';
--- create the primary key of Back Office.select
-DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = ''"Back Office"."select"''::regclass AND contype = ''p'') THEN ALTER TABLE "Back Office"."select" ADD CONSTRAINT "select_pkey" PRIMARY KEY ("id", "made"); END IF; END';
--- create the unique key lower t of Back Office.select
-CREATE UNIQUE INDEX IF NOT EXISTS "lower t" ON "Back Office"."select" ((lower(t)), "n" DESC NULLS LAST) WHERE b;
--- create the unique key nn of Back Office.select
-CREATE UNIQUE INDEX IF NOT EXISTS "nn" ON "Back Office"."select" ("no") NULLS NOT DISTINCT;
--- create the index inc of Back Office.select
-CREATE INDEX IF NOT EXISTS "inc" ON "Back Office"."select" USING btree ("d" DESC) INCLUDE ("f");
--- create the index pat of Back Office.select
-CREATE INDEX IF NOT EXISTS "pat" ON "Back Office"."select" USING btree ("t" pg_catalog.text_pattern_ops, "c" COLLATE pg_catalog."POSIX");
--- create the index select_tags_idx of Back Office.select
-CREATE INDEX IF NOT EXISTS "select_tags_idx" ON "Back Office"."select" USING gin ("tags");
+-- give the sequence of Back's Office.select.id to its column
+ALTER SEQUENCE "Back's Office"."select_id_seq" OWNED BY "Back's Office"."select"."id";
+-- comment on column Back's Office.select.Größe
+COMMENT ON COLUMN "Back's Office"."select"."Größe" IS 'it''s a size';
+-- create the primary key of Back's Office.select
+DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = ''"Back''''s Office"."select"''::regclass AND contype = ''p'') THEN ALTER TABLE "Back''s Office"."select" ADD CONSTRAINT "select_pkey" PRIMARY KEY ("id", "made"); END IF; END';
+-- create the unique key lower t of Back's Office.select
+CREATE UNIQUE INDEX IF NOT EXISTS "lower t" ON "Back's Office"."select" ((lower(t)), "n" DESC NULLS LAST) WHERE b;
+-- create the unique key nn of Back's Office.select
+CREATE UNIQUE INDEX IF NOT EXISTS "nn" ON "Back's Office"."select" ("no") NULLS NOT DISTINCT;
+-- create the index inc of Back's Office.select
+CREATE INDEX IF NOT EXISTS "inc" ON "Back's Office"."select" USING btree ("d" DESC) INCLUDE ("f");
+-- create the index pat of Back's Office.select
+CREATE INDEX IF NOT EXISTS "pat" ON "Back's Office"."select" USING btree ("t" pg_catalog.text_pattern_ops, "c" COLLATE pg_catalog."POSIX");
+-- create the index select_tags_idx of Back's Office.select
+CREATE INDEX IF NOT EXISTS "select_tags_idx" ON "Back's Office"."select" USING gin ("tags");
 -- create table public.parent
 CREATE TABLE IF NOT EXISTS "public"."parent" (
 	"id" integer GENERATED ALWAYS AS IDENTITY (INCREMENT BY 2 START WITH 10) NOT NULL,
@@ -79,13 +79,13 @@ DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = ''"public"."
 CREATE TABLE IF NOT EXISTS "public"."reserved" (
 	"r" int4range
 );
--- add check positive price of Back Office.select
-ALTER TABLE "Back Office"."select" ADD CONSTRAINT "positive price" CHECK (((price).amount > (0)::numeric)) NOT VALID;
--- add foreign key fk of Back Office.select
-ALTER TABLE "Back Office"."select" ADD CONSTRAINT "fk" FOREIGN KEY ("parent", "code") REFERENCES "public"."parent" ("id", "code") MATCH FULL ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED NOT VALID;
--- prove check positive price of Back Office.select
-ALTER TABLE "Back Office"."select" VALIDATE CONSTRAINT "positive price";
--- prove foreign key fk of Back Office.select
-ALTER TABLE "Back Office"."select" VALIDATE CONSTRAINT "fk";
+-- add check positive price of Back's Office.select
+ALTER TABLE "Back's Office"."select" ADD CONSTRAINT "positive price" CHECK (((price).amount > (0)::numeric)) NOT VALID;
+-- add foreign key fk of Back's Office.select
+ALTER TABLE "Back's Office"."select" ADD CONSTRAINT "fk" FOREIGN KEY ("parent", "code") REFERENCES "public"."parent" ("id", "code") MATCH FULL ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED NOT VALID;
+-- prove check positive price of Back's Office.select
+ALTER TABLE "Back's Office"."select" VALIDATE CONSTRAINT "positive price";
+-- prove foreign key fk of Back's Office.select
+ALTER TABLE "Back's Office"."select" VALIDATE CONSTRAINT "fk";
 -- add check unproven of public.parent
 ALTER TABLE "public"."parent" ADD CONSTRAINT "unproven" CHECK ((id > 0)) NOT VALID;
