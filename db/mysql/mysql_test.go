@@ -292,3 +292,24 @@ func TestTimesAreCutToTheDigitsThatTravel(t *testing.T) {
 		}
 	}
 }
+
+// TestDatesThatOthersHaveNotAreLeftOut where the operator has accepted that, and only those.
+func TestDatesThatOthersHaveNotAreLeftOut(t *testing.T) {
+	for said, gone := range map[string]bool{
+		"0000-00-00": true, "2024-00-15": true, "2024-02-00": true, "0000-00-00 00:00:00": true, "2024-10-00 10:00:00": true,
+		"2024-02-29": false, "0001-01-01": false, "9999-12-31": false, "2024-10-10 00:00:00": false, "2000-10-20 00:00:00.5": false,
+	} {
+		for _, lenient := range []bool{true, false} {
+			kind, raw := row.Date, "date"
+			if len(said) > 10 {
+				kind, raw = row.Timestamp, "datetime(6)"
+			}
+			c := schema.ShapeColumn{Column: &schema.Column{Name: "c", Type: schema.Type{Kind: kind, Raw: raw}}, Cell: kind, Digits: 6, Lenient: lenient}
+			b := row.NewBatch(1)
+			why := newCells(&schema.Table{}, schema.Shape{Columns: []schema.ShapeColumn{c}}).text(b, 0, []byte(said))
+			if null := b.Cell(0, 0) == nil; why != "" || null != (gone && lenient) || !null && string(b.Cell(0, 0)) != said {
+				t.Errorf("%s, lenient %t: %q %s", said, lenient, b.Cell(0, 0), why)
+			}
+		}
+	}
+}

@@ -243,9 +243,11 @@ func TestTheBuildReachesOnlyTheShadow(t *testing.T) {
 	}
 	app := b.app()
 	who := quoteText(b.shadow.Account) + "@'127.0.0.1'"
-	role := "r_" + b.Info.Schema
-	app.do("CREATE ROLE "+role, "CREATE PROCEDURE p() SELECT 1")
-	for _, way := range []struct{ open, closed, named string }{
+	role, far, other := "r_"+b.Info.Schema, "f_"+b.Info.Schema, b.Info.Schema+"_other"
+	tables = append(tables, &schema.Table{Name: schema.Name{Schema: other, Name: "abroad"}})
+	app.do("CREATE ROLE "+role, "CREATE ROLE "+far, "CREATE PROCEDURE p() SELECT 1", "CREATE DATABASE "+other, "CREATE USER ''@'127.0.0.1'")
+	t.Cleanup(func() { app.do("DROP DATABASE "+other, "DROP USER ''@'127.0.0.1'") })
+	ways := []struct{ open, closed, named string }{
 		{"GRANT SELECT ON *.* TO " + who, "REVOKE SELECT ON *.* FROM " + who, "SELECT on the whole server"},
 		{"GRANT FILE ON *.* TO " + who, "REVOKE FILE ON *.* FROM " + who, "FILE on the whole server"},
 		{"GRANT INSERT ON " + home + ".* TO " + who, "REVOKE INSERT ON " + home + ".* FROM " + who, "INSERT on the database " + b.Info.Schema},
@@ -255,15 +257,31 @@ func TestTheBuildReachesOnlyTheShadow(t *testing.T) {
 		{"GRANT EXECUTE ON PROCEDURE " + home + ".p TO " + who, "REVOKE EXECUTE ON PROCEDURE " + home + ".p FROM " + who, "Execute on the routine " + b.Info.Schema + ".p"},
 		{"GRANT SELECT ON " + home + ".* TO " + role, "SELECT 1", ""},
 		{"GRANT " + role + " TO " + who, "REVOKE " + role + " FROM " + who, "by the role " + role + ", has SELECT on the database " + b.Info.Schema},
+		{"REVOKE SELECT ON " + home + ".* FROM " + role, "GRANT " + far + " TO " + role, ""},
+		{"GRANT SELECT ON " + home + ".* TO " + far, "GRANT " + far + " TO " + role, ""},
+		{"GRANT " + role + " TO " + who, "REVOKE " + role + " FROM " + who, "by the role " + far + ", has SELECT on the database " + b.Info.Schema},
+		{"GRANT SELECT ON `" + b.Info.Schema + "%`.* TO PUBLIC", "REVOKE SELECT ON `" + b.Info.Schema + "%`.* FROM PUBLIC", "everybody has SELECT on the database " + b.Info.Schema + "%"},
+		{"GRANT SELECT ON " + other + ".* TO PUBLIC", "REVOKE SELECT ON " + other + ".* FROM PUBLIC", "everybody has SELECT on the database " + other},
+		{"GRANT SELECT ON " + home + ".* TO ''@'127.0.0.1'", "REVOKE SELECT ON " + home + ".* FROM ''@'127.0.0.1'", "everybody has SELECT on the database " + b.Info.Schema},
 		{"GRANT SELECT ON " + home + ".* TO PUBLIC", "REVOKE SELECT ON " + home + ".* FROM PUBLIC", "everybody has SELECT on the database " + b.Info.Schema},
 		{"CREATE DEFINER=" + who + " VIEW made AS SELECT 1", "DROP VIEW made", "has made the view " + b.Info.Schema + ".made"},
 		{"CREATE DEFINER=" + who + " PROCEDURE made() SELECT 1", "DROP PROCEDURE made", "has made the procedure " + b.Info.Schema + ".made"},
 		{"CREATE DEFINER=" + who + " TRIGGER made BEFORE INSERT ON child FOR EACH ROW SET @a = 1", "DROP TRIGGER made", "has made the trigger " + b.Info.Schema + ".made"},
 		{"CREATE DEFINER=" + who + " EVENT made ON SCHEDULE EVERY 1 YEAR DO SELECT 1", "DROP EVENT made", "has made the event " + b.Info.Schema + ".made"},
+		{"CREATE DEFINER=" + who + " VIEW " + other + ".made AS SELECT 1", "DROP VIEW " + other + ".made", "has made the view " + other + ".made"},
+		{"GRANT USAGE ON *.* TO " + who + " WITH GRANT OPTION", "REVOKE GRANT OPTION ON *.* FROM " + who, "GRANT on the whole server"},
+	}
+	for _, right := range []string{
+		"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER", "LOCK TABLES", "EXECUTE", "CREATE VIEW", "SHOW VIEW",
+		"CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER", "SUPER", "CREATE USER",
 	} {
+		ways = append(ways, struct{ open, closed, named string }{"GRANT " + right + " ON *.* TO " + who, "REVOKE " + right + " ON *.* FROM " + who, right + " on the whole server"})
+	}
+	for _, way := range ways {
 		app.do(way.open)
 		all := outside()
 		if way.named == "" {
+			app.do(way.closed)
 			continue
 		}
 		if len(all) != 1 || !strings.HasSuffix(all[0], way.named) {
@@ -274,7 +292,7 @@ func TestTheBuildReachesOnlyTheShadow(t *testing.T) {
 	if all := outside(); all != nil {
 		t.Errorf("afterwards %q", all)
 	}
-	app.do("DROP ROLE " + role)
+	app.do("DROP ROLE "+role, "DROP ROLE "+far)
 }
 
 // TestRelics: what scripts have made is taken away, and what was there stays.
