@@ -93,9 +93,13 @@ func (b builders) make(ctx context.Context, path string) error {
 // marked is the name of a shadow before it has its own.
 func (b builders) marked(path string) string { return path + "." + b.d.run }
 
-// mark makes a database with our mark, which only its owner may read and write.
+// mark makes a database with our mark, which only its owner may read and write: whatever has the name goes, so that neither the rights
+// nor the place of what a call before, or somebody else, has left there are the new one's.
 func (b builders) mark(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,36 @@ func TestShadowFile(t *testing.T) {
 	}
 }
 
+// TestLinksInTheWayOfAShadow: a link in its place is somebody else's, also where it leads nowhere, and what has the name under which it
+// is marked gives it neither its rights nor its place.
+func TestLinksInTheWayOfAShadow(t *testing.T) {
+	b := newBuilding(t, driver.Source)
+	ctx, place := t.Context(), b.place.Place
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	b.must(os.Symlink(elsewhere, place))
+	if err := b.Shadows.Make(ctx, b.place); err == nil {
+		t.Error("a link became a shadow")
+	}
+	if _, err := os.Lstat(place); err != nil {
+		t.Errorf("the link: %v", err)
+	}
+	b.must(os.Remove(place))
+	for _, left := range []func(string) error{
+		func(path string) error { return os.Symlink(elsewhere, path) },
+		func(path string) error { return os.WriteFile(path, nil, 0o644) },
+	} {
+		b.must(left(place + ".test-run"))
+		b.must(b.Shadows.Make(ctx, b.place))
+		if at, err := os.Lstat(place); err != nil || at.Mode() != 0o600 {
+			t.Errorf("made as %v, %v", at, err)
+		}
+		b.must(b.Shadows.Drop(ctx, b.place))
+	}
+	if _, err := os.Stat(elsewhere); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("through a link: %v", err)
+	}
+}
+
 // TestShadowMadeInHalves: a crash between two steps of Make leaves nothing that the next call does not finish or take away.
 func TestShadowMadeInHalves(t *testing.T) {
 	b := newBuilding(t, driver.Source)
