@@ -85,7 +85,9 @@ func newInn(t *testing.T, source, target, at, lock string, changed map[string]st
 	if source == "sqlite" {
 		script(t, d, "PRAGMA journal_mode=wal;\n")
 	}
-	script(t, d, innSource(30))
+	script(t, d, innSource(30)+"CREATE TABLE cfg_drawn (id "+map[string]string{
+		"postgres": "serial PRIMARY KEY", "mariadb": "int AUTO_INCREMENT PRIMARY KEY", "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+	}[source]+", label varchar(40) NOT NULL);\nINSERT INTO cfg_drawn (label) VALUES ('a'), ('b'), ('gone');\nDELETE FROM cfg_drawn WHERE label = 'gone';\n")
 	extra := "release: release\nshadow: {at: " + at + ", lock: " + lock
 	side := map[string]string{"source": n.source, "target": n.target}[at]
 	if n.builds = builder(t, side); n.builds != "" {
@@ -256,7 +258,10 @@ func (n *inn) arrived() {
 			n.t.Errorf("ours is left: %v", left)
 		}
 	}
-	script(n.t, open(n.t, n.target), "INSERT INTO visitor VALUES (1000, 'late');\nINSERT INTO message VALUES (3, 'late');\nUPDATE cfg_room SET beds = 7 WHERE id = 1;\n")
+	script(n.t, open(n.t, n.target), "INSERT INTO visitor VALUES (1000, 'late');\nINSERT INTO message VALUES (3, 'late');\nUPDATE cfg_room SET beds = 7 WHERE id = 1;\nINSERT INTO cfg_drawn (label) VALUES ('late');\n")
+	if got := ask(n.t, n.target, "SELECT count(*) FROM cfg_drawn WHERE id > 3"); got != "1" {
+		n.t.Errorf("the generator of a table of the release's has not gone on: %s", ask(n.t, n.target, "SELECT id FROM cfg_drawn"))
+	}
 	script(n.t, open(n.t, n.source), "UPDATE cfg_room SET label = 'free' WHERE id = 1;\n")
 	var source []string
 	for _, line := range n.before {
