@@ -213,9 +213,9 @@ func unfill(v []byte) []byte {
 	return v
 }
 
-// zeroDate reports a date or time whose month or day is zero.
+// zeroDate reports a date or time whose year, month or day is zero.
 func zeroDate(v []byte) bool {
-	return len(v) >= 10 && v[4] == '-' && (string(v[5:7]) == "00" || string(v[8:10]) == "00")
+	return len(v) >= 10 && v[4] == '-' && (string(v[:4]) == "0000" || string(v[5:7]) == "00" || string(v[8:10]) == "00")
 }
 
 // digits cuts a time's fraction to the digits that travel.

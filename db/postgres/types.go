@@ -214,8 +214,8 @@ var (
 		Unless: []driver.FactKind{driver.BadText},
 	}
 	noZeroDate = driver.Loss{
-		Level: driver.Lossy, Message: "cannot hold the zero date or a date with a zero month or day; it becomes NULL",
-		Unless: []driver.FactKind{driver.ZeroDate},
+		Level: driver.Lossy, Message: "cannot hold the zero date or one with a zero year, month or day; it becomes NULL",
+		Unless: []driver.FactKind{driver.ZeroDate, driver.BeforeYear1},
 	}
 )
 
