@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ func (r *round) disturb() func() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	crashes, source, target := 60, killedSource, killedTarget
+	long := os.Getenv("CHAOS_ROUNDS") != "" // the short form has its three minutes for what was there before
 	if r.dark {
 		crashes, source, target = 100, darkSource, darkTarget
 	}
@@ -45,6 +47,8 @@ func (r *round) disturb() func() {
 		{35, 1 * time.Second, r.quarrel, r.source.server != nil},
 		{25, 3 * time.Second, r.turnClock(r.source, r.live.source), r.source.clock != ""},
 		{25, 3 * time.Second, r.turnClock(r.target, r.live.target), r.target.clock != ""},
+		{40, 2 * time.Second, r.execute(r.live.source), r.source.server != nil && long},
+		{30, 2 * time.Second, r.execute(r.live.target), r.target.server != nil && long},
 	} {
 		rng := rand.New(rand.NewPCG(r.seed, uint64(100+i)))
 		if rng.IntN(100) >= d.percent || !d.able {
@@ -111,7 +115,12 @@ func (r *round) turnClock(s *side, at string) func(context.Context, *rand.Rand) 
 		if strings.HasPrefix(at, "postgres") {
 			db := r.client(at)
 			defer db.Close()
-			_, _ = db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT LIKE 'whimbrel%' AND wait_event_type = 'Lock'") // a server that is down has ended them
+			for range 20 { // this may be ended too; a server that is down has ended them
+				_, err := db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT LIKE 'whimbrel%' AND wait_event_type = 'Lock'")
+				if err == nil || !wait(ctx, 50*time.Millisecond) {
+					break
+				}
+			}
 		}
 	}
 }
@@ -137,6 +146,49 @@ func (r *round) crowd(s *side, at string) func(context.Context, *rand.Rand) {
 		}
 		if full && len(held) > 0 {
 			r.did(noSessions, 1)
+		}
+	}
+}
+
+// execute is an administrator who ends statements and sessions at random, the program's too, and has the server open its tables anew
+// meanwhile: a MariaDB session that is killed while it opens a table leaves the table with triggers that are not read.
+func (r *round) execute(at string) func(context.Context, *rand.Rand) {
+	list, statement, session, anew := "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()", "KILL QUERY %d", "KILL %d", "FLUSH TABLES"
+	if strings.HasPrefix(at, "postgres") {
+		list = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+		statement, session, anew = "SELECT pg_cancel_backend(%d)", "SELECT pg_terminate_backend(%d)", "DISCARD ALL"
+	}
+	return func(ctx context.Context, rng *rand.Rand) {
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(200+rng.IntN(1500))*time.Millisecond)
+		defer cancel()
+		db := r.client(at)
+		defer db.Close()
+		for wait(ctx, time.Duration(rng.IntN(4000))*time.Microsecond) {
+			var sessions []int
+			rows, err := db.QueryContext(ctx, list)
+			if err != nil {
+				continue // the server is down, or full
+			}
+			for rows.Next() {
+				var id int
+				if rows.Scan(&id) == nil {
+					sessions = append(sessions, id)
+				}
+			}
+			_ = rows.Close()
+			if len(sessions) == 0 {
+				continue
+			}
+			what := statement
+			if rng.IntN(20) == 0 {
+				what = session
+			}
+			if _, err := db.ExecContext(ctx, fmt.Sprintf(what, sessions[rng.IntN(len(sessions))])); err == nil {
+				r.did(executed, 1)
+			}
+			if rng.IntN(10) == 0 {
+				_, _ = db.ExecContext(ctx, anew) // it is not the fault that is counted
+			}
 		}
 	}
 }
@@ -267,6 +319,10 @@ func bears(err error) bool {
 		return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57") || strings.HasPrefix(pg.Code, "58") || pg.Code == "08006"
 	case errors.As(err, &my):
 		switch my.Number {
+		case 1317, 1568: // ended by an administrator, a ROLLBACK too, so that the session is in a transaction still
+			return true
+		case 1064: // met a table that was left with unread triggers by one that was
+			return strings.Contains(my.Message, "rigger")
 		case 1040, 1203, 1053, 1021, 1114, 1026, 1030, 1180, 3, 1205, 1213, 1598, 1950, 1927, 1194, 1034:
 			return true
 		}

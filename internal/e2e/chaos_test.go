@@ -168,13 +168,14 @@ const (
 	deadlocked     = "deadlocks of the application"
 	longOpen       = "a transaction open for seconds"
 	turned         = "the clock of a server turned"
+	executed       = "statements and sessions ended by an administrator"
 	turnedOurs     = "moves by a program whose clock is turned"
 )
 
 func faults() []string {
 	list := []string{
 		killedAtPoint, killedAtRandom, killedSource, killedTarget, darkSource, darkTarget, darkState, paused, zombied, slept, fullSource, fullTarget, fullState, noSessions,
-		deadlocked, longOpen, turned, turnedOurs,
+		deadlocked, longOpen, turned, turnedOurs, executed,
 	}
 	for _, k := range faultproxy.Kinds() {
 		list = append(list, "network: "+string(k))

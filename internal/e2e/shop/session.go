@@ -133,6 +133,8 @@ func (s *session) do(ctx context.Context, d deed) (bool, error) {
 func (s *session) transact(ctx context.Context, d deed) error {
 	tx, err := s.shop.db.BeginTx(ctx, s.isolation())
 	if err != nil {
+		s.shop.db.SetMaxIdleConns(0) // one may be in a transaction whose ROLLBACK was ended by somebody
+		s.shop.db.SetMaxIdleConns(idle)
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()

@@ -40,6 +40,9 @@ type Shop struct {
 	db      *sql.DB
 }
 
+// idle is how many connections the application keeps that no session uses.
+const idle = 2
+
 // Open connects the application to a database, by a URL as testserver gives it. Origin is the product it was made for.
 func Open(at, origin string, o Options) (*Shop, error) {
 	product, driver, dsn, err := address(at)
@@ -50,6 +53,7 @@ func Open(at, origin string, o Options) (*Shop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the shop's database: %w", err)
 	}
+	db.SetMaxIdleConns(idle)
 	if o.Sessions == 0 {
 		o.Sessions = 4
 	}
