@@ -164,20 +164,9 @@ func (r *round) execute(at string) func(context.Context, *rand.Rand) {
 		db := r.client(at)
 		defer db.Close()
 		for wait(ctx, time.Duration(rng.IntN(4000))*time.Microsecond) {
-			var sessions []int
-			rows, err := db.QueryContext(ctx, list)
-			if err != nil {
-				continue // the server is down, or full
-			}
-			for rows.Next() {
-				var id int
-				if rows.Scan(&id) == nil {
-					sessions = append(sessions, id)
-				}
-			}
-			_ = rows.Close()
+			sessions := integers(ctx, db, list)
 			if len(sessions) == 0 {
-				continue
+				continue // the server is down, or full
 			}
 			what := statement
 			if rng.IntN(20) == 0 {
@@ -191,6 +180,26 @@ func (r *round) execute(at string) func(context.Context, *rand.Rand) {
 			}
 		}
 	}
+}
+
+// integers are what a query returns; none where it fails.
+func integers(ctx context.Context, db *sql.DB, query string) (all []int) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var n int
+		if err := rows.Scan(&n); err != nil {
+			return nil
+		}
+		all = append(all, n)
+	}
+	if rows.Err() != nil {
+		return nil
+	}
+	return all
 }
 
 // client is a usual client of a database, without a proxy.
