@@ -17,6 +17,7 @@ import (
 var reaching = []string{
 	"Select", "Insert", "Update", "Delete", "Create", "Drop", "References", "Index", "Alter", "Lock_tables", "Execute", "Create_view", "Show_view",
 	"Create_routine", "Alter_routine", "Event", "Trigger", "File", "Grant", "Super", "Create_user",
+	"Repl_slave", // reads the binary log, and with it every row that was changed
 }
 
 // building are the rights that an account needs in a shadow, as mysql.db names them.
@@ -119,7 +120,10 @@ func flags(columns []string) string {
 	return strings.Join(all, ", ")
 }
 
-func spoken(column string) string { return strings.ToUpper(strings.ReplaceAll(column, "_", " ")) }
+// spoken is a right as GRANT names it.
+func spoken(column string) string {
+	return strings.ToUpper(strings.NewReplacer("Repl_", "Replication ", "_", " ").Replace(column))
+}
 
 // Outside reads the rights of all accounts of this user, whatever their hosts, of their roles, and of everybody where those reach
 // databases of the tables; and whose views, routines, triggers and events are.
