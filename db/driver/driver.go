@@ -77,7 +77,8 @@ type Database struct {
 	// back after a while. Nil where it holds nothing that Open needs. Again: does so again.
 	Vacate func(ctx context.Context, t *schema.Table) error
 	// Blocked returns, in a clause, why a session that begins now can not run what capture has put at the source, so that its writes to
-	// captured tables fail; empty where it can. Nil where nothing that capture needs can go away under a running server. Again: looks again.
+	// captured tables fail; empty where it can. What the driver can mend without taking capture off it mends, and an error says where it
+	// could not. Nil where nothing that capture needs can go away under a running server. Again: looks again.
 	Blocked func(ctx context.Context) (why string, err error)
 	// Free returns the bytes that are free on the disk of the data, of which the records take their part; nil where only the server's
 	// machine knows. Again: looks again.

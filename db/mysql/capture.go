@@ -204,13 +204,13 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 		if i >= 0 && d.version.maria() {
 			create = "CREATE OR REPLACE TRIGGER " // nobody writes between the two
 		} else if i >= 0 {
-			if err := s.run(ctx, d.dropping(t, want.name)); err != nil {
+			if err := s.run(ctx, d.dropping(t.Name.Schema, want.name)); err != nil {
 				return err
 			}
 		}
 		if err := d.create(ctx, s, create+d.definition(t, want)); classes[number(err)] == driver.Exists && err != nil {
 			// An earlier attempt, whose session was lost, has come through meanwhile: what it made is looked at by the next call.
-			if err := d.orphaned(ctx, s, orElse(t.Name.Schema, d.schema), want.name); err != nil {
+			if err := d.orphaned(ctx, s, t.Name.Schema, want.name); err != nil {
 				return err
 			}
 			return &waitError{fmt.Sprintf("trigger %s was just made by an earlier attempt", want.name)}
@@ -224,11 +224,11 @@ func (d *database) raise(ctx context.Context, s *session, t *schema.Table, trigg
 // orphaned takes a trigger's name away that belongs to no trigger: MariaDB writes the name before the trigger, each into a file, and a loss of
 // power in between leaves a name that can not be used again. DROP TRIGGER clears it (warning 4181).
 func (d *database) orphaned(ctx context.Context, s *session, home, name string) error {
-	there, err := s.rows(ctx, "SELECT 1 FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name = ?", home, name)
+	there, err := d.byName(ctx, s, home, name)
 	if err != nil || len(there) > 0 {
 		return err
 	}
-	return s.run(ctx, "DROP TRIGGER IF EXISTS "+quote(home)+"."+quote(name))
+	return s.run(ctx, d.dropping(home, name))
 }
 
 // patience sets how long DDL of this session waits for a table's lock; the server counts whole seconds.
@@ -266,12 +266,11 @@ func (d *database) lower(ctx context.Context, s *session, t *schema.Table, names
 		if going := named(there); len(going) > 0 {
 			return d.takeOff(ctx, s, t, there, going)
 		}
-		all, err := d.standing(ctx, s, "trigger_schema = ?", orElse(t.Name.Schema, d.schema))
-		going := named(all)
-		if err != nil || len(going) == 0 {
+		elsewhere, err := d.byName(ctx, s, t.Name.Schema, names...)
+		if err != nil || len(elsewhere) == 0 {
 			return err
 		}
-		t = &schema.Table{Name: going[0].on}
+		t = &schema.Table{Name: elsewhere[0].on}
 	}
 	return &waitError{fmt.Sprintf("%s is renamed again and again, and its triggers can not be dropped", t.Name)}
 }
@@ -294,6 +293,15 @@ func (d *database) triggers(ctx context.Context, s *session, t *schema.Table) ([
 // onTable returns the triggers on a table, by name.
 func (d *database) onTable(ctx context.Context, s *session, t *schema.Table) ([]standing, error) {
 	return d.standing(ctx, s, "event_object_schema = ? AND event_object_table = ?", orElse(t.Name.Schema, d.schema), t.Name.Name)
+}
+
+// byName returns the triggers of a database that have one of the names, on whatever table. It takes a while where tables are many.
+func (d *database) byName(ctx context.Context, s *session, home string, names ...string) ([]standing, error) {
+	args := []sqldriver.Value{orElse(home, d.schema)}
+	for _, n := range names {
+		args = append(args, n)
+	}
+	return d.standing(ctx, s, "trigger_schema = ? AND trigger_name IN (?"+strings.Repeat(", ?", len(names)-1)+")", args...)
 }
 
 // standing returns triggers, by table and name.

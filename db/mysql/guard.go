@@ -154,19 +154,27 @@ func guardNames(t *schema.Table) []string {
 // whereabouts is the table on which a table's guard stands, under the name that it has now; nil where there is none. Only where none stands on the
 // table of the name all others of the database are asked, which takes a while where they are many.
 func (d guard) whereabouts(ctx context.Context, s *session, t *schema.Table) (*schema.Table, error) {
-	home, names := orElse(t.Name.Schema, d.schema), guardNames(t)
+	names := guardNames(t)
 	there, err := d.triggers(ctx, s, t)
 	if err != nil || slices.ContainsFunc(there, func(h standing) bool { return slices.Contains(names, h.name) }) {
 		return t, err
 	}
-	found, err := s.rows(ctx, "SELECT event_object_table FROM information_schema.triggers WHERE trigger_schema = ? AND trigger_name IN ('"+strings.Join(names, "', '")+"') LIMIT 1", home)
-	if err == nil && len(found) == 0 && d.version.maria() {
-		found, err = s.rows(ctx, "SELECT table_name FROM information_schema.check_constraints WHERE constraint_schema = ? AND constraint_name = ?", home, guardCheck(t))
+	now := *t
+	if there, err = d.byName(ctx, s, t.Name.Schema, names...); err != nil {
+		return nil, err
 	}
+	if len(there) > 0 {
+		now.Name.Name = there[0].on.Name
+		return &now, nil
+	}
+	if !d.version.maria() {
+		return nil, nil
+	}
+	found, err := s.rows(ctx, "SELECT table_name FROM information_schema.check_constraints WHERE constraint_schema = ? AND constraint_name = ?",
+		orElse(t.Name.Schema, d.schema), guardCheck(t))
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	now := *t
 	now.Name.Name = found[0][0]
 	return &now, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -311,27 +310,27 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 		}
 		return err
 	}
+	var order []posted
 	left := map[posted]bool{}
 	going := map[posted][]string{}
 	for _, l := range lines {
 		p := posted{l[0], l[1]}
 		if n, _ := strconv.Atoi(l[2]); !stay[p] && (tables == nil || slices.Contains(tables, n)) {
+			if going[p] == nil {
+				order = append(order, p)
+			}
 			going[p] = append(going[p], l[2])
 		} else {
 			left[p] = true
 		}
 	}
-	if len(going) == 0 {
-		return nil
-	}
-	for _, p := range slices.SortedFunc(maps.Keys(going), func(a, b posted) int { return strings.Compare(a.home+"\x00"+a.name, b.home+"\x00"+b.name) }) {
-		numbers := going[p]
+	for _, p := range order {
 		if !left[p] {
 			if err := d.takeDown(ctx, s, p, w); err != nil {
 				return err
 			}
 		}
-		if err := s.run(ctx, "DELETE FROM "+d.own("helper")+" WHERE home = ? AND name = ? AND table_no IN ("+strings.Join(numbers, ", ")+")", p.home, p.name); err != nil {
+		if err := s.run(ctx, "DELETE FROM "+d.own("helper")+" WHERE home = ? AND name = ? AND table_no IN ("+strings.Join(going[p], ", ")+")", p.home, p.name); err != nil {
 			return err
 		}
 	}
@@ -340,14 +339,14 @@ func (d *database) unpost(ctx context.Context, s *session, kind string, tables [
 
 // takeDown drops a helper from the table that it stands on, and its name where it stands on none.
 func (d *database) takeDown(ctx context.Context, s *session, p posted, w driver.Wait) error {
-	there, err := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", p.home, p.name)
+	there, err := d.byName(ctx, s, p.home, p.name)
 	if err != nil {
 		return err
 	}
 	if len(there) > 0 {
 		return d.lower(ctx, s, &schema.Table{Name: there[0].on}, []string{p.name}, w)
 	}
-	err = s.run(ctx, d.dropping(&schema.Table{Name: schema.Name{Schema: p.home}}, p.name))
+	err = s.run(ctx, d.dropping(p.home, p.name))
 	if classes[number(err)] == driver.Missing {
 		return nil
 	}

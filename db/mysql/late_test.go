@@ -22,22 +22,16 @@ func TestATriggerThatCameLateIsLookedAt(t *testing.T) {
 	want := all[len(all)-1]
 	reader, earlier, look := s.app(), s.app(), s.app()
 	reader.do("START TRANSACTION", "SELECT * FROM late") // both wait for it
-	waiting := func(n string) {
-		t.Helper()
-		eventually(t, n+" sessions wait for the table", func() bool {
-			return look.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%'") == n
-		})
-	}
 	var wg sync.WaitGroup
 	var err error
 	wg.Go(func() {
 		err = s.Capturer.Install(s.ctx, tb, shape, driver.Wait{Lock: 30 * time.Second, Settled: time.Second})
 	})
-	waiting("1") // it has looked, and makes the first one
+	look.sees("1") // it has looked, and makes the first one
 	wg.Go(func() {
 		earlier.do("SET lock_wait_timeout=30", "CREATE TRIGGER "+quote(want.name)+" "+want.when+" "+want.event+" ON late FOR EACH ROW "+want.body)
 	})
-	waiting("2")
+	look.sees("2")
 	reader.do("COMMIT")
 	wg.Wait()
 	if c := s.Dialect.Classify(err); c != driver.Transient {

@@ -99,6 +99,14 @@ func (a *app) text(sql string) string {
 	return strings.Join(flat(lines), "\n")
 }
 
+// sees waits until so many sessions of the database wait for a table that others hold.
+func (a *app) sees(waiting string) {
+	a.t.Helper()
+	eventually(a.t, waiting+" sessions wait for a table", func() bool {
+		return a.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%' AND db = DATABASE()") == waiting
+	})
+}
+
 func (s *side) do(statements ...string) {
 	s.t.Helper()
 	for _, sql := range statements {

@@ -49,7 +49,7 @@ func (d *database) renew(ctx context.Context, s *session, t *schema.Table, wait 
 	case number(err) == nobody:
 		return nil
 	case err == nil:
-		return errors.Join(fmt.Errorf("%s has a trigger whimbrel_nobody, a name that none must have: drop it", t.Name), s.run(ctx, d.dropping(t, none.name)))
+		return errors.Join(fmt.Errorf("%s has a trigger whimbrel_nobody, a name that none must have: drop it", t.Name), s.run(ctx, d.dropping(t.Name.Schema, none.name)))
 	}
 	return err
 }
@@ -60,7 +60,7 @@ func (d *database) mend(ctx context.Context, t *schema.Table, err error) error {
 	if !d.unread(err) {
 		return err
 	}
-	failed := d.control.with(ctx, func(s *session) error { return d.renew(ctx, s, t, 2) })
+	failed := d.control.with(ctx, func(s *session) error { return d.renew(ctx, s, t, waiting(driver.Wait{})) })
 	switch d.dialect.Classify(failed) {
 	case driver.Transient, driver.Lost: // it is tried again
 	default:
@@ -217,7 +217,7 @@ func (d *database) seen(ctx context.Context, s *session, t *schema.Table) (bool,
 func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, before, going []standing) error {
 	var err error
 	for i := 0; i < len(going) && err == nil; i++ {
-		err = s.run(ctx, d.dropping(t, going[i].name))
+		err = s.run(ctx, d.dropping(t.Name.Schema, going[i].name))
 	}
 	if !d.version.maria() {
 		return err
@@ -236,7 +236,7 @@ func (d *database) takeOff(ctx context.Context, s *session, t *schema.Table, bef
 		if b.ours() || slices.ContainsFunc(after, b.namesake) {
 			continue
 		}
-		elsewhere, failed := d.standing(ctx, s, "trigger_schema = ? AND trigger_name = ?", orElse(t.Name.Schema, d.schema), b.name)
+		elsewhere, failed := d.byName(ctx, s, t.Name.Schema, b.name)
 		if failed != nil {
 			err = errors.Join(err, failed)
 		}
@@ -267,7 +267,7 @@ func (d *database) disarm(ctx context.Context, s *session, t *schema.Table, g st
 	if err := d.create(ctx, s, "CREATE TRIGGER "+d.definition(t, g.trigger)); err != nil {
 		return err
 	}
-	if err := s.run(ctx, d.dropping(t, g.name)); err != nil {
+	if err := s.run(ctx, d.dropping(t.Name.Schema, g.name)); err != nil {
 		return err
 	}
 	now, err := d.onTable(ctx, s, t)
@@ -285,8 +285,8 @@ func nameless(name string, t *schema.Table) error {
 }
 
 // dropping is the statement that drops a trigger.
-func (d *database) dropping(t *schema.Table, name string) string {
-	return "DROP TRIGGER IF EXISTS " + quote(orElse(t.Name.Schema, d.schema)) + "." + quote(name)
+func (d *database) dropping(home, name string) string {
+	return "DROP TRIGGER IF EXISTS " + quote(orElse(home, d.schema)) + "." + quote(name)
 }
 
 // definition is what follows CREATE TRIGGER.

@@ -203,9 +203,7 @@ func (s *side) beside(table string, wait func() error, meanwhile ...string) erro
 	holder.do("BEGIN", "SELECT * FROM "+table)
 	over := make(chan error, 1)
 	go func() { over <- wait() }()
-	eventually(s.t, "it waits for "+table, func() bool {
-		return other.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%' AND db = DATABASE()") == "1"
-	})
+	other.sees("1")
 	other.do(meanwhile...)
 	holder.do("COMMIT")
 	return <-over
@@ -236,17 +234,11 @@ func TestCaptureComesOffATableThatIsRenamedMeanwhile(t *testing.T) {
 	s, p := captured(t)
 	holder, renamer, other := s.app(), s.app(), s.app()
 	holder.do("BEGIN", "SELECT * FROM p")
-	waiting := func(n string) {
-		t.Helper()
-		eventually(t, n+" wait", func() bool {
-			return other.text("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%' AND db = DATABASE()") == n
-		})
-	}
 	renamed, over := make(chan error, 1), make(chan error, 1)
 	go func() { renamed <- renamer.run(s.ctx, "RENAME TABLE p TO q") }()
-	waiting("1")
+	other.sees("1")
 	go func() { over <- s.Capturer.Remove(s.ctx, p, driver.Wait{Lock: 30 * time.Second}) }()
-	waiting("2")
+	other.sees("2")
 	holder.do("COMMIT")
 	if err := errors.Join(<-renamed, <-over); err != nil {
 		t.Fatal(err)

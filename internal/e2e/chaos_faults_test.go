@@ -330,12 +330,10 @@ func bears(err error) bool {
 		switch my.Number {
 		case 1317, 1568: // ended by an administrator, a ROLLBACK too, so that the session is in a transaction still
 			return true
-		case 1064: // met a table that was left with unread triggers by one that was
-			return strings.Contains(my.Message, "rigger")
 		case 1040, 1203, 1053, 1021, 1114, 1026, 1030, 1180, 3, 1205, 1213, 1598, 1950, 1927, 1194, 1034:
 			return true
 		}
-		return false
+		return metUnread(err)
 	case errors.As(err, &lite):
 		return lite.Code() == sqlite3.FULL || lite.Code() == sqlite3.IOERR || lite.Code() == sqlite3.BUSY
 	case errors.Is(err, sql.ErrTxDone), errors.Is(err, sql.ErrConnDone), errors.As(err, &network), pgconn.SafeToRetry(err),

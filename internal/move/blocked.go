@@ -10,7 +10,7 @@ import (
 
 // guardCapture looks every ten seconds, until the context ends, whether sessions of the application that begin now can run what
 // capture has put at the source. Where they can not for some seconds, capture is taken off every table: their writes fail because
-// of it (HAZARDS 27). Once the source is shut nobody writes.
+// of it (HAZARDS 27), unless the driver can mend that. Once the source is shut nobody writes.
 func (m *Move) guardCapture(ctx context.Context) {
 	for seen := 0; ; {
 		blocked, err := m.blocked(ctx, seen)
