@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,5 +59,40 @@ func TestEveryProofThatIsNamedIsThere(t *testing.T) {
 	}
 	if named < 100 {
 		t.Errorf("only %d proofs are named", named)
+	}
+}
+
+// TestTheModelsWordsAreTheProgramsSteps: what the models print of a step or a failpoint is a step's name, or a failpoint's, or the
+// beginning of one.
+func TestTheModelsWordsAreTheProgramsSteps(t *testing.T) {
+	words := func(files string, expression string) (all []string) {
+		t.Helper()
+		paths, err := filepath.Glob(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(expression).FindAllStringSubmatch(string(text), -1) {
+				all = append(all, m[1])
+			}
+		}
+		return all
+	}
+	program := words("internal/*/*.go", `failpoint\.Hit\("([^"]+)"`)
+	for _, step := range words("internal/move/story.go", `Name: +"([^"]+)"`) {
+		program = append(program, step+".")
+	}
+	said := words("model/*.pml", `printf\("([a-z]+(?:[.-][a-z]+)+)`)
+	for _, word := range said {
+		if !slices.ContainsFunc(program, func(name string) bool { return strings.HasPrefix(name+".", word+".") }) {
+			t.Errorf("the model speaks of %s, which is no step and no failpoint", word)
+		}
+	}
+	if len(said) < 10 || len(program) < 30 {
+		t.Errorf("%d words of the model and %d names of the program were found", len(said), len(program))
 	}
 }
