@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// patience is how long one process may take, whatever is done to it. One that takes longer hangs.
-const patience = 3 * time.Minute
-
 // untilDone gives the same command until the move is done, and returns how often, and how often it failed.
 func (r *round) untilDone() (commands, failed int) {
 	for began := time.Now(); ; {
@@ -57,7 +54,7 @@ func (r *round) life() ending {
 	ended := make(chan ending, 1)
 	go func(m *move) { ended <- m.finish(p) }(r.move)
 	if stop == 0 {
-		return r.end(p, ended)
+		return r.counted(<-ended)
 	}
 	select {
 	case e := <-ended:
@@ -99,25 +96,11 @@ func (r *round) somePoints() string {
 	return strings.Join(some, ",")
 }
 
-// end waits for a process. One that hangs fails the test with the state of its goroutines.
-func (r *round) end(p *process, ended <-chan ending) ending {
-	r.t.Helper()
-	select {
-	case e := <-ended:
-		return r.counted(e)
-	case <-time.After(patience):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-		e := <-ended
-		r.t.Errorf("a process hangs:\n%s", e.said)
-		return e
-	}
-}
-
 // killedLater waits for a process and kills it after a while, unless enough have been killed.
 func (r *round) killedLater(p *process, ended <-chan ending) ending {
 	r.t.Helper()
 	if r.deaths <= 0 {
-		return r.end(p, ended)
+		return r.counted(<-ended)
 	}
 	select {
 	case e := <-ended:
@@ -192,12 +175,12 @@ func (r *round) endHolders(said string) {
 
 // frozen stops a process and lets it go on later: perhaps when another one, with a copy of its folder, has taken the move over.
 func (r *round) frozen(p *process, ended <-chan ending) ending {
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	_ = p.sleep()
 	said := p.said.String()
 	begun := regexp.MustCompile(`started step=(load-uptime|replay|drain|load-rest|set-sequences|add-constraints)`).MatchString(said)
 	if r.zombies == 0 || !begun || strings.Contains(said, "done step=verify-downtime") {
 		<-time.After(time.Duration(r.rng.IntN(1500)) * time.Millisecond)
-		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		_ = p.wake()
 		r.did(paused, 1)
 		return r.killedLater(p, ended)
 	}
@@ -218,12 +201,12 @@ func (r *round) frozen(p *process, ended <-chan ending) ending {
 	select {
 	case e = <-successor:
 		e = r.counted(e)
-		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		_ = p.wake()
 	case <-time.After(late):
-		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		_ = p.wake()
 		e = r.killedLater(second, successor)
 	}
-	z := r.end(p, ended)
+	z := r.counted(<-ended)
 	switch {
 	case z.code == 0 && e.code == 0 && !e.killed:
 		r.t.Errorf("two processes brought the move to its end:\n%s\n%s", tail(z.said), tail(e.said))
@@ -245,8 +228,8 @@ type sleeper struct {
 // wake lets those go on that were frozen all the while. They must find that nothing is theirs any more.
 func (r *round) wake() {
 	for _, s := range r.asleep {
-		_ = s.p.cmd.Process.Signal(syscall.SIGCONT)
-		if z := r.end(s.p, s.ended); z.killed {
+		_ = s.p.wake()
+		if z := r.counted(<-s.ended); z.killed {
 			continue
 		} else if z.code == 0 {
 			r.t.Errorf("a process that slept while another one did its work came to its end:\n%s", tail(z.said))

@@ -3,7 +3,6 @@ package e2e
 import (
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ func TestChaosSleep(t *testing.T) {
 			m.until("confirm-downtime")
 			p := m.start("", "run", "--wait")
 			m.asked(p, "confirm-downtime")
-			if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			if err := p.sleep(); err != nil {
 				t.Fatal(err)
 			}
 			first := l.events()
@@ -31,7 +30,7 @@ func TestChaosSleep(t *testing.T) {
 			if now := l.events(); now <= first {
 				t.Errorf("the application made no event while the program slept: number %d, then %d", first, now)
 			}
-			if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			if err := p.wake(); err != nil {
 				t.Fatal(err)
 			}
 			m.must(0, "answer", "confirm-downtime", "yes")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -62,14 +61,14 @@ func TestChaosWordsOfAFrozenProcess(t *testing.T) {
 	m.until("confirm-downtime")
 	p := m.start("", "run", "--wait")
 	m.asked(p, "confirm-downtime")
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := p.sleep(); err != nil {
 		t.Fatal(err)
 	}
 	e := m.must(1, "run", "--yes")
 	if !strings.Contains(e.said, "another whimbrel, process ") {
 		t.Errorf("the program said %q", e.said)
 	}
-	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := p.wake(); err != nil {
 		t.Fatal(err)
 	}
 	m.must(0, "answer", "confirm-downtime", "yes")

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -143,10 +144,27 @@ func (m *move) command(args ...string) *exec.Cmd {
 // do runs the program to its end.
 func (m *move) do(args ...string) ending { return m.finish(m.start("", args...)) }
 
+// patience is how long one process may take, whatever is done to it. One that takes longer hangs.
+const patience = 3 * time.Minute
+
 // process is one process of the program that has been started.
 type process struct {
 	cmd       *exec.Cmd
 	out, said words
+	watch     *time.Timer // asks a process that hangs where, which ends it
+	hung      atomic.Bool
+}
+
+// sleep stops the process until wake.
+func (p *process) sleep() error {
+	p.watch.Stop()
+	return p.cmd.Process.Signal(syscall.SIGSTOP)
+}
+
+// wake lets it go on.
+func (p *process) wake() error {
+	p.watch.Reset(patience)
+	return p.cmd.Process.Signal(syscall.SIGCONT)
 }
 
 // words are what a process prints, which may be looked at while it does.
@@ -180,16 +198,25 @@ func (m *move) start(points string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	p.watch = time.AfterFunc(patience, func() {
+		p.hung.Store(true)
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	})
 	return p
 }
 
-// finish waits for the end of a process and notes what it needed. What it printed must not hold the password.
+// finish waits for the end of a process and notes what it needed. What it printed must not hold the password. One that hung fails
+// the test with the state of its goroutines.
 func (m *move) finish(p *process) ending {
 	m.t.Helper()
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		m.t.Errorf("wait for %q: %v", p.cmd.Args, err)
+	}
+	p.watch.Stop()
+	if p.hung.Load() {
+		m.t.Errorf("%q hangs for %s:\n%s", p.cmd.Args, patience, p.said.String())
 	}
 	state := p.cmd.ProcessState
 	if use, ok := state.SysUsage().(*syscall.Rusage); ok {
