@@ -49,6 +49,16 @@ func (b *board) change(table string, f func(*progress)) {
 	b.moved = make(chan struct{})
 }
 
+// advance brings a table to a stage, unless it is there or further: a step that is done again finds tables that are followed already,
+// and whoever waits for them would wait for ever if they were taken back.
+func (b *board) advance(table string, to Stage) {
+	b.change(table, func(p *progress) {
+		if !p.reached(to) {
+			p.stage = to
+		}
+	})
+}
+
 // of returns a copy of a table's progress, and the channel that closes at the next change of any table.
 func (b *board) of(table string) (progress, <-chan struct{}) {
 	b.mu.Lock()

@@ -242,11 +242,11 @@ func (m *Move) drained(ctx context.Context, source, target *driver.Database, t *
 func (m *Move) loadRest(ctx context.Context) error {
 	return m.load(ctx, of(m.tables(), Downtime), func(ctx context.Context, t *table) error {
 		failpoint.Hit("rest.commit.after")
-		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
+		m.board.advance(t.name, Indexing)
 		if err := m.index(ctx, t); err != nil {
 			return err
 		}
-		m.board.change(t.name, func(p *progress) { p.stage = Drained })
+		m.board.advance(t.name, Drained)
 		return nil
 	})
 }

@@ -207,10 +207,10 @@ func (m *Move) resume(ctx context.Context) error {
 	if err := m.lay(ctx, e); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
-	for _, t := range of(m.tables(), Uptime) { // whom an earlier run of this process followed nobody follows now
+	for _, t := range m.tables() { // whom an earlier run of this process followed nobody follows now, and what stopped a table may be gone
 		m.board.change(t.name, func(p *progress) {
-			if p.stage == Following {
-				p.stage = Replaying
+			if p.stage == Following || p.stage == Stopped {
+				p.stage, p.err = Waiting, nil
 			}
 		})
 	}
@@ -219,11 +219,7 @@ func (m *Move) resume(ctx context.Context) error {
 			continue
 		}
 		for _, t := range of(m.tables(), Uptime) {
-			m.board.change(t.name, func(p *progress) {
-				if !p.reached(stage) {
-					p.stage = stage
-				}
-			})
+			m.board.advance(t.name, stage)
 		}
 	}
 	return m.restoreCounts(ctx)

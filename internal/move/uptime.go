@@ -23,7 +23,7 @@ import (
 // loadUptime brings every range of every uptime table in. Again: those that are not in the ledger.
 func (m *Move) loadUptime(ctx context.Context) error {
 	return m.load(ctx, of(m.tables(), Uptime), func(ctx context.Context, t *table) error {
-		m.board.change(t.name, func(p *progress) { p.stage = Indexing })
+		m.board.advance(t.name, Indexing)
 		return nil
 	})
 }
@@ -178,8 +178,9 @@ func (m *Move) remaining(ctx context.Context, t *table, k known) (*load.Table, e
 	if l.Ranges, err = m.missing(ctx, t, count, done); err != nil {
 		return nil, err
 	}
+	m.board.advance(t.name, Loading)
 	m.board.change(t.name, func(p *progress) {
-		p.stage, p.rows = Loading, 0
+		p.rows = 0
 		for rows := range maps.Values(done) {
 			p.rows += rows
 		}
@@ -258,11 +259,7 @@ func (m *Move) buildIndexes(ctx context.Context) error {
 		if err := m.index(ctx, t); err != nil {
 			return err
 		}
-		m.board.change(t.name, func(p *progress) {
-			if p.stage == Indexing {
-				p.stage = Replaying
-			}
-		})
+		m.board.advance(t.name, Replaying)
 		return nil
 	})
 }
@@ -379,7 +376,7 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	}
 	running := replay.NewTable(lane, limit)
 	m.replays.set(t, running)
-	m.board.change(t.name, func(p *progress) { p.stage = Following })
+	m.board.advance(t.name, Following)
 	var wg sync.WaitGroup
 	stop, cancel := context.WithCancel(ctx)
 	wg.Go(func() { m.measure(stop, t, running) })

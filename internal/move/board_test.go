@@ -1,0 +1,58 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+// A process may end when the keys are built and before it is noted that the rows are in. The next one finds nothing to load at a table that
+// it follows already, which must not look as if it were followed no more: the proof and the drain wait for tables that are followed.
+func TestWhatIsLoadedAgainIsFollowedStill(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	first := s.open(t)
+	s.until(t, first, "accept-findings", "confirm-downtime")
+	if err := first.Answer(t.Context(), "confirm-downtime", procedure.Yes); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.state.Append(t.Context(), procedure.Entry{Step: "load-uptime", Event: procedure.Started}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(first.Close(), first.state.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m := s.open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	asked := 0
+	s.target.Fault = func(op string) error {
+		if op == "before Ledger.Ranges" || op == "before Many.RangesAll" {
+			asked++
+			return m.until(ctx, tableNamed(m, people), Following)
+		}
+		return nil
+	}
+	if outcome, err := m.Run(ctx, procedure.Stop); outcome != procedure.Waiting {
+		t.Fatalf("%s, %v", outcome, err)
+	}
+	if at, _ := m.engine.Position().Question(); at.Step.Name != "confirm-open" || asked == 0 {
+		t.Errorf("the move stands at %s; the ledger was asked %d times", at.Step.Name, asked)
+	}
+}
+
+// What stopped a table may be gone when the command is given again, in the same process too.
+func TestAStoppedTableIsFollowedAgain(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	m.board.stop(people.String(), errors.New("it was altered"))
+	if err := m.Answer(t.Context(), "confirm-downtime", procedure.Yes); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
+		t.Errorf("%s, %v", outcome, err)
+	}
+}
