@@ -113,14 +113,24 @@ func (r *round) turnClock(s *side, at string) func(context.Context, *rand.Rand) 
 		s.turn(r.t, "+0")
 		r.did(turned, 1)
 		if strings.HasPrefix(at, "postgres") {
-			db := r.client(at)
-			defer db.Close()
-			for range 20 { // this may be ended too; a server that is down has ended them
-				_, err := db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT LIKE 'whimbrel%' AND wait_event_type = 'Lock'")
-				if err == nil || !wait(ctx, 50*time.Millisecond) {
-					break
-				}
-			}
+			r.endWaiting(at)
+		}
+	}
+}
+
+// endWaiting ends whoever of the application waits for a lock, for as long as a session may still see the clock that was turned: one that
+// begins to wait by it, and is set back then, waits for ever. The look may be ended too; a server that is down has ended them.
+func (r *round) endWaiting(at string) {
+	db := r.client(at)
+	defer db.Close()
+	for seen := time.After(2 * clockSeen); ; {
+		ctx, cancel := context.WithTimeout(r.t.Context(), clockSeen)
+		_, _ = db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name NOT LIKE 'whimbrel%' AND wait_event_type = 'Lock'")
+		cancel()
+		select {
+		case <-seen:
+			return
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/whimbrel/whimbrel/internal/faultproxy"
 	"github.com/whimbrel/whimbrel/internal/testserver"
@@ -56,7 +58,7 @@ func newSide(t *testing.T, name, product string, is nature) *side {
 		s.clock = filepath.Join(dir, "clock")
 		s.turn(t, "+0")
 		place.Environment = []string{
-			"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + s.clock, "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
+			"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + s.clock, "FAKETIME_CACHE_DURATION=" + strconv.Itoa(int(clockSeen.Seconds())), "FAKETIME_DONT_FAKE_MONOTONIC=1",
 		}
 	}
 	settings := []string{fmt.Sprintf("max_connections=%d", most), "max_wal_size=128MB", "shared_buffers=32MB"}
@@ -75,6 +77,9 @@ func newSide(t *testing.T, name, product string, is nature) *side {
 	}
 	return s
 }
+
+// clockSeen is after how long every session of a server has seen that its clock was turned.
+const clockSeen = time.Second
 
 // faketime is the library that turns a server's clock, where Debian's package of it is installed.
 func faketime(product string) string {
