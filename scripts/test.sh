@@ -77,7 +77,7 @@ for s in $wanted; do
   case $s in
     units) suite units 15m $(go list ./... | grep -vE '/internal/(e2e|simulation)$') ;;
     simulation) suite simulation 15m -count=1 ./internal/simulation -schedules 10000 ;;
-    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin|TestARecord|TestACluster' ./internal/e2e ;;
+    pairs) suite pairs 12m -count=1 -run 'TestPairs|TestStandard|TestRelease|TestReset|TestTurn|TestProof|TestLarge|TestTruncate|TestTwin|TestARecord|TestACluster|TestWho' ./internal/e2e ;;
     releases) suite releases 12m -count=1 -run 'TestShadow|TestMerge|TestWrongMerged|TestTypesOfMerged|TestOneRowBecomes|TestAFedTable|TestTextIsReadAnew' ./internal/e2e ;;
     kills) suite kills 12m -count=1 -run 'TestKill' ./internal/e2e ;;
     samples) suite samples 8m -count=1 -run 'TestSamples' ./internal/e2e ;;

@@ -237,7 +237,7 @@ type Writer struct {
 	Session string
 	User    string
 	Program string
-	Since   time.Duration // the age of its transaction
+	Since   time.Duration // the age of its transaction; negative where that is not known
 	State   string
 }
 

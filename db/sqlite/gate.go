@@ -141,7 +141,7 @@ func (g gate) Writers(ctx context.Context) ([]driver.Writer, error) {
 	}
 	err := g.d.lockOnce(ctx, time.Millisecond, func(*session) error { return nil })
 	if errors.Is(err, sqlite3.BUSY) {
-		return append(found, driver.Writer{Session: "not known", State: "holds the write lock"}), nil
+		return append(found, driver.Writer{Session: "not known", State: "holds the write lock", Since: -1}), nil
 	}
 	return found, err
 }
@@ -164,11 +164,7 @@ func (d *database) openers() []driver.Writer {
 				continue
 			}
 			name, _ := os.ReadFile(p + "/comm")
-			w := driver.Writer{Session: "process " + pid, Program: strings.TrimSpace(string(name)), State: "has the file open"}
-			if at, err := os.Lstat(f); err == nil {
-				w.Since = time.Since(at.ModTime())
-			}
-			found = append(found, w)
+			found = append(found, driver.Writer{Session: "process " + pid, Program: strings.TrimSpace(string(name)), State: "has the file open", Since: -1})
 			break
 		}
 	}

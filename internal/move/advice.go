@@ -72,7 +72,7 @@ func (m *Move) passes(err error, took time.Duration) bool {
 		switch c := db.Dialect.Classify(err); {
 		case c == driver.Fenced:
 			return false
-		case c == driver.Lost, c == driver.Unknown, c == driver.Transient && took < 10*time.Second:
+		case c == driver.Lost, c == driver.Unknown, c == driver.Transient && took < long:
 			return true
 		}
 	}

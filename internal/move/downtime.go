@@ -8,7 +8,6 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
-	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/plain"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/replay"
@@ -81,10 +80,8 @@ func (m *Move) shutSource(ctx context.Context) error {
 	m.vacate(ctx)
 	failpoint.Hit("gate.shut.before")
 	tables := m.shut()
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Gate.Shut(ctx, tables, m.wait())
-	}); err != nil {
-		return m.blame(ctx, source, fmt.Errorf("shut the source: %w", err))
+	if err := m.outwait(ctx, source, "shut the source", func() error { return source.Gate.Shut(ctx, tables, m.wait()) }); err != nil {
+		return err
 	}
 	failpoint.Hit("gate.shut.after")
 	if err := m.proveShut(ctx, source); err != nil {
@@ -94,28 +91,7 @@ func (m *Move) shutSource(ctx context.Context) error {
 }
 
 func (m *Move) proveShut(ctx context.Context, source *driver.Database) error {
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Gate.Prove(ctx, m.shut(), m.wait())
-	}); err != nil {
-		return m.blame(ctx, source, fmt.Errorf("prove that nobody can write to the source: %w", err))
-	}
-	return nil
-}
-
-// blame adds to an error that others are the reason of who still writes, where that can be seen.
-func (m *Move) blame(ctx context.Context, source *driver.Database, err error) error {
-	if source.Dialect.Classify(err) != driver.Transient {
-		return err
-	}
-	writers, failed := source.Gate.Writers(ctx)
-	if failed != nil || len(writers) == 0 {
-		return err
-	}
-	var names []string
-	for _, w := range writers[:min(len(writers), 5)] {
-		names = append(names, fmt.Sprintf("session %s of %s (%s, %s for %s)", w.Session, w.User, w.Program, w.State, w.Since.Round(1e9)))
-	}
-	return fmt.Errorf("%w; end these sessions and repeat shut-source: %s", err, strings.Join(names, ", "))
+	return m.outwait(ctx, source, "prove that nobody can write to the source", func() error { return source.Gate.Prove(ctx, m.shut(), m.wait()) })
 }
 
 // reopenSource lets writes in again. Again: does nothing.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
-	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/schema"
 )
 
@@ -142,23 +141,23 @@ func (m *Move) installCapture(ctx context.Context) error {
 	if err := m.keepFingerprints(ctx, source, tables); err != nil {
 		return err
 	}
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Capturer.Settle(ctx, sources(tables), m.wait())
+	if err := m.outwait(ctx, source, "wait for transactions older than the triggers", func() error {
+		return source.Capturer.Settle(ctx, sources(tables), m.wait())
 	}); err != nil {
-		return fmt.Errorf("wait for transactions older than the triggers: %w", err)
+		return err
 	}
 	return m.unalteredSince(ctx, source, tables)
 }
 
 func (m *Move) captureOne(ctx context.Context, source *driver.Database, t *table) error {
 	failpoint.Hit("capture.install.before")
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+	if err := m.outwait(ctx, source, "install capture on "+t.name, func() error {
 		if err := m.stillOurs(ctx); err != nil {
-			return struct{}{}, err
+			return err
 		}
-		return struct{}{}, source.Capturer.Install(ctx, t.source, t.loaded.source, m.wait())
+		return source.Capturer.Install(ctx, t.source, t.loaded.source, m.wait())
 	}); err != nil {
-		return fmt.Errorf("install capture on %s: %w", t.name, err)
+		return err
 	}
 	failpoint.Hit("capture.install.after")
 	return nil
@@ -225,12 +224,7 @@ func (m *Move) removeCapture(ctx context.Context) error {
 func (m *Move) uncapture(ctx context.Context, source *driver.Database, tables []*table) error {
 	var errs []error
 	for _, t := range tables {
-		_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-			return struct{}{}, source.Capturer.Remove(ctx, t.source, m.wait())
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("remove capture from %s: %w", t.name, err))
-		}
+		errs = append(errs, m.outwait(ctx, source, "remove capture from "+t.name, func() error { return source.Capturer.Remove(ctx, t.source, m.wait()) }))
 		failpoint.Hit("capture.remove.after")
 	}
 	return errors.Join(errs...)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/whimbrel/whimbrel/db/driver"
-	"github.com/whimbrel/whimbrel/internal/load"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 	"github.com/whimbrel/whimbrel/internal/verify"
 	"github.com/whimbrel/whimbrel/row"
@@ -68,19 +67,11 @@ func (m *Move) lockRepository(ctx context.Context, source *driver.Database) erro
 	if err := m.keepLocked(ctx, source, tables); err != nil {
 		return err
 	}
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) { return struct{}{}, settle() }); err != nil {
-		return m.blame(ctx, source, fmt.Errorf("wait for transactions older than the lock of the release's tables: %w", err))
-	}
-	return nil
+	return m.outwait(ctx, source, "wait for transactions older than the lock of the release's tables", settle)
 }
 
 func (m *Move) shutRepository(ctx context.Context, source *driver.Database, tables []*table) error {
-	if _, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		return struct{}{}, source.Gate.Shut(ctx, sources(tables), m.wait())
-	}); err != nil {
-		return m.blame(ctx, source, fmt.Errorf("lock the release's tables at the source: %w", err))
-	}
-	return nil
+	return m.outwait(ctx, source, "lock the release's tables at the source", func() error { return source.Gate.Shut(ctx, sources(tables), m.wait()) })
 }
 
 func (m *Move) watchRepository(ctx context.Context, source *driver.Database, tables []*table) error {

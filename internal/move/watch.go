@@ -85,8 +85,10 @@ func (m *Move) examine(ctx context.Context, t *table) error {
 		if err != nil {
 			return err
 		}
-		if err := source.Capturer.Settle(ctx, []*schema.Table{t.source}, m.wait()); err != nil { // what was hidden may not be committed yet
-			return fmt.Errorf("wait for transactions that may have written to %s unnoted: %w", t.name, err)
+		if err := m.outwait(ctx, source, "wait for transactions that may have written to "+t.name+" unnoted", func() error {
+			return source.Capturer.Settle(ctx, []*schema.Table{t.source}, m.wait()) // what was hidden may not be committed yet
+		}); err != nil {
+			return err
 		}
 		running.Reread()
 		if err := running.CaughtUp(ctx); err != nil {

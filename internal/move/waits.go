@@ -1,0 +1,115 @@
+package move
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/internal/load"
+)
+
+// A step may have to wait for others at the source: for a lock, or until every transaction has ended that is older than what the step has
+// done. The application may stand still meanwhile, and nobody but its operator can say who is to leave: the program says for whom it waits.
+
+// tellAfter is after how long those who are waited for are named; then after twice as long, at least once a minute. A variable for tests.
+var tellAfter = 5 * time.Second
+
+// long is how long a call has waited itself when it is not made again; a variable for tests.
+var long = 10 * time.Second
+
+// outwait does what waits for others at the source, again while its errors pass at once, and names them from time to time. An error that
+// they are the reason of names them too.
+func (m *Move) outwait(ctx context.Context, source *driver.Database, what string, do func() error) error {
+	naming, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { m.nameOthers(naming, source, what) })
+	var waited error
+	_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
+		began := time.Now()
+		err := do()
+		if time.Since(began) >= long && source.Dialect.Classify(err) == driver.Transient {
+			waited, err = err, nil // it was patient itself
+		}
+		return struct{}{}, err
+	})
+	stop()
+	wg.Wait()
+	if err == nil {
+		err = waited
+	}
+	if err == nil {
+		return nil
+	}
+	return m.blame(ctx, source, fmt.Errorf("%s: %w", what, err))
+}
+
+// nameOthers says who is in the way until the context ends.
+func (m *Move) nameOthers(ctx context.Context, source *driver.Database, what string) {
+	began := time.Now()
+	for pause := tellAfter; ; pause = min(2*pause, time.Minute) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		waited := time.Since(began)
+		sessions, err := others(ctx, source, waited)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			sessions = "not known: " + err.Error()
+		case sessions == "":
+			sessions = "none that can be seen has begun before"
+		}
+		m.log.Warn("this waits for others at the source", "what", what, "waited", waited.Round(time.Second), "sessions", sessions)
+	}
+}
+
+// blame adds to an error that others are the reason of who still writes, where that can be seen.
+func (m *Move) blame(ctx context.Context, source *driver.Database, err error) error {
+	if source.Dialect.Classify(err) != driver.Transient {
+		return err
+	}
+	sessions, failed := others(ctx, source, 0)
+	if failed != nil || sessions == "" {
+		return err
+	}
+	return fmt.Errorf("%w; end these sessions: %s", err, sessions)
+}
+
+// others are up to five who may be in the way of somebody who has waited that long at the source, the oldest first.
+func others(ctx context.Context, source *driver.Database, waited time.Duration) (string, error) {
+	writers, err := source.Gate.Writers(ctx)
+	if err != nil {
+		return "", err
+	}
+	const second = time.Second // ages may be in whole seconds
+	writers = slices.DeleteFunc(writers, func(w driver.Writer) bool {
+		return w.Since >= 0 && w.Since+second < waited
+	})
+	slices.SortStableFunc(writers, func(a, b driver.Writer) int { return cmp.Compare(b.Since, a.Since) })
+	var names []string
+	for _, w := range writers[:min(len(writers), 5)] {
+		names = append(names, describe(w))
+	}
+	return strings.Join(names, ", "), nil
+}
+
+// describe names one session, in a clause.
+func describe(w driver.Writer) string {
+	text := "session " + w.Session
+	if w.User != "" {
+		text += " of " + w.User
+	}
+	about := strings.Trim(w.Program+", "+w.State, ", ")
+	if w.Since >= 0 {
+		about += " for " + w.Since.Round(time.Second).String()
+	}
+	return text + " (" + about + ")"
+}

@@ -1,0 +1,111 @@
+package move
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/db/driver"
+	"github.com/whimbrel/whimbrel/db/memory"
+	"github.com/whimbrel/whimbrel/schema"
+)
+
+// occupied is a gate that somebody keeps from being shut.
+type occupied struct {
+	driver.Gate
+	wait func() error
+}
+
+func (o occupied) Shut(context.Context, []*schema.Table, driver.Wait) error { return o.wait() }
+
+// heard is a log that can be waited for.
+type heard struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case h.more <- struct{}{}:
+	default:
+	}
+	return h.text.Write(p)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
+// occupiedShop is a move before its downtime, with a session of the application that has a transaction open.
+func occupiedShop(t *testing.T, wait func(*heard) error) (*Move, *heard, string) {
+	t.Helper()
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	x := s.source.Begin()
+	t.Cleanup(x.Rollback)
+	if err := x.Insert(notes, []byte("9999"), []byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	source, err := m.source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writers, err := source.Gate.Writers(t.Context())
+	if err != nil || len(writers) != 1 {
+		t.Fatal(writers, err)
+	}
+	h := &heard{more: make(chan struct{}, 1)}
+	m.log = slog.New(slog.NewTextHandler(h, nil))
+	source.Gate = occupied{source.Gate, func() error { return wait(h) }}
+	return m, h, fmt.Sprintf("session %s of application", writers[0].Session)
+}
+
+// While the source can not be shut the application stands still: the operator is told at once who is in the way.
+func TestWhoIsInTheWayIsNamedMeanwhile(t *testing.T) {
+	defer func(was time.Duration) { tellAfter = was }(tellAfter)
+	tellAfter = time.Millisecond
+	m, h, who := occupiedShop(t, func(h *heard) error {
+		select {
+		case <-h.more:
+			return nil
+		case <-time.After(30 * time.Second):
+			return memory.Fail(driver.Refused, "nobody was named")
+		}
+	})
+	if err := m.shutSource(t.Context()); err == nil || !strings.Contains(err.Error(), "is not shut") {
+		t.Errorf("shut, though this gate does nothing: %v", err)
+	}
+	if said := h.String(); !strings.Contains(said, who) || !strings.Contains(said, "shut the source") {
+		t.Errorf("it was said %q", said)
+	}
+}
+
+// A call that has waited as long as it is to wait is not made again and again: the operator hears who is in the way, and decides.
+func TestWhoWasWaitedForIsNotWaitedForAgain(t *testing.T) {
+	defer func(was time.Duration) { long = was }(long)
+	long = time.Millisecond
+	calls := 0
+	m, _, who := occupiedShop(t, func(*heard) error {
+		calls++
+		<-time.After(2 * long)
+		return memory.Fail(driver.Transient, "still writing")
+	})
+	err := m.shutSource(t.Context())
+	if calls != 1 || err == nil || !strings.Contains(err.Error(), "end these sessions: "+who) || (memory.Dialect{}).Classify(err) != driver.Transient {
+		t.Errorf("after %d calls: %v", calls, err)
+	}
+	if m.passes(err, 2*long) {
+		t.Error("the step is done again")
+	}
+}
