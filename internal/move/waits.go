@@ -22,17 +22,18 @@ var tellAfter = 5 * time.Second
 // long is how long a call has waited itself when it is not made again; a variable for tests.
 var long = 10 * time.Second
 
-// outwait does what waits for others at the source, again while its errors pass at once, and names them from time to time. An error that
-// they are the reason of names them too.
+// outwait does what waits for others at the source, again while its errors pass, and names them from time to time. Who has waited for as
+// long as the operator has said does not wait again. An error that others are the reason of names them too.
 func (m *Move) outwait(ctx context.Context, source *driver.Database, what string, do func() error) error {
 	naming, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { m.nameOthers(naming, source, what) })
 	var waited error
+	began := time.Now()
 	_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
-		began := time.Now()
+		tried := time.Now()
 		err := do()
-		if time.Since(began) >= long && source.Dialect.Classify(err) == driver.Transient {
+		if time.Since(tried) >= long && time.Since(began) >= m.config.Wait.Settled && source.Dialect.Classify(err) == driver.Transient {
 			waited, err = err, nil // it was patient itself
 		}
 		return struct{}{}, err

@@ -101,11 +101,16 @@ func TestWhoWasWaitedForIsNotWaitedForAgain(t *testing.T) {
 		<-time.After(2 * long)
 		return memory.Fail(driver.Transient, "still writing")
 	})
+	m.config.Wait.Settled = 2 * long
 	err := m.shutSource(t.Context())
 	if calls != 1 || err == nil || !strings.Contains(err.Error(), "end these sessions: "+who) || (memory.Dialect{}).Classify(err) != driver.Transient {
 		t.Errorf("after %d calls: %v", calls, err)
 	}
 	if m.passes(err, 2*long) {
 		t.Error("the step is done again")
+	}
+	calls, m.config.Wait.Settled = 0, 300*time.Millisecond
+	if err := m.shutSource(t.Context()); calls < 2 || calls > 11 || err == nil {
+		t.Errorf("there was time left, and after %d calls: %v", calls, err)
 	}
 }
