@@ -9,7 +9,7 @@ import (
 )
 
 // TestWhoIsWaitedForIsNamed: somebody's transaction is open when the source is to be shut. The program says who it is while the application
-// stands still, and goes on when he has left.
+// stands still, to whoever looks too, and goes on when he has left.
 func TestWhoIsWaitedForIsNamed(t *testing.T) {
 	for source, session := range map[string]string{
 		"postgres": "SELECT pg_backend_pid()", "mariadb": "SELECT CONNECTION_ID()",
@@ -45,6 +45,9 @@ func TestWhoIsWaitedForIsNamed(t *testing.T) {
 					t.Errorf("session %s was not named:\n%s", who, p.said.String())
 					break
 				}
+			}
+			if e := m.do("status"); !strings.Contains(e.out, "shut the source: waits for others, ") || !strings.Contains(e.out, "session "+who+" ") {
+				t.Errorf("status does not name session %s:\n%s%s", who, e.out, e.said)
 			}
 			if err := late.Commit(); err != nil {
 				t.Error(err)

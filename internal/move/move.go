@@ -39,6 +39,7 @@ type Move struct {
 	rereading chan struct{} // held while one table's keys are read again: it takes a second session of each side
 
 	vacating vacating
+	waits    waits
 
 	marking sync.Mutex // held while what is kept of a table beside its rows is changed
 

@@ -21,7 +21,7 @@ func (m *Move) Status(ctx context.Context) (Status, error) {
 	}
 	s := Status{
 		At: now, Run: run, Procedure: m.procedure(), State: p.State, Source: source, Target: target,
-		Phases: phases(p, now), Forecast: m.forecast(ctx),
+		Phases: phases(p, now), Forecast: m.forecast(ctx), Notes: m.waits.notes(),
 	}
 	if at, ok := p.Current(); ok {
 		s.Phase, s.Step, s.Error = at.Phase, at.Step.Name, at.Error

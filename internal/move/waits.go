@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,37 @@ var tellAfter = 5 * time.Second
 
 // long is how long a call has waited itself when it is not made again; a variable for tests.
 var long = 10 * time.Second
+
+// waits are what this process waits for, by what is to be done: for people who look at the move.
+type waits struct {
+	mu sync.Mutex
+	of map[string]string
+}
+
+func (w *waits) note(what, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil {
+		w.of = map[string]string{}
+	}
+	w.of[what] = text
+}
+
+func (w *waits) forget(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of, what)
+}
+
+// notes are a copy, nil when nobody is waited for.
+func (w *waits) notes() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.of) == 0 {
+		return nil
+	}
+	return maps.Clone(w.of)
+}
 
 // outwait does what waits for others at the source, again while its errors pass, and names them from time to time. Who has waited for as
 // long as the operator has said does not wait again. An error that others are the reason of names them too.
@@ -51,6 +83,7 @@ func (m *Move) outwait(ctx context.Context, source *driver.Database, what string
 
 // nameOthers says who is in the way until the context ends.
 func (m *Move) nameOthers(ctx context.Context, source *driver.Database, what string) {
+	defer m.waits.forget(what)
 	began := time.Now()
 	for pause := tellAfter; ; pause = min(2*pause, time.Minute) {
 		select {
@@ -58,7 +91,7 @@ func (m *Move) nameOthers(ctx context.Context, source *driver.Database, what str
 			return
 		case <-time.After(pause):
 		}
-		waited := time.Since(began)
+		waited := time.Since(began).Round(time.Second)
 		sessions, err := others(ctx, source, waited)
 		switch {
 		case ctx.Err() != nil:
@@ -68,7 +101,8 @@ func (m *Move) nameOthers(ctx context.Context, source *driver.Database, what str
 		case sessions == "":
 			sessions = "none that can be seen has begun before"
 		}
-		m.log.Warn("this waits for others at the source", "what", what, "waited", waited.Round(time.Second), "sessions", sessions)
+		m.waits.note(what, fmt.Sprintf("waits for others, %s so far: %s", waited, sessions))
+		m.log.Warn("this waits for others at the source", "what", what, "waited", waited, "sessions", sessions)
 	}
 }
 

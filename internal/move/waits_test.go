@@ -47,7 +47,7 @@ func (h *heard) String() string {
 }
 
 // occupiedShop is a move before its downtime, with a session of the application that has a transaction open.
-func occupiedShop(t *testing.T, wait func(*heard) error) (*Move, *heard, string) {
+func occupiedShop(t *testing.T, wait func(*Move, *heard) error) (*Move, *heard, string) {
 	t.Helper()
 	s := newShop(t, DowntimeOptimized().Name)
 	m := s.open(t)
@@ -67,7 +67,7 @@ func occupiedShop(t *testing.T, wait func(*heard) error) (*Move, *heard, string)
 	}
 	h := &heard{more: make(chan struct{}, 1)}
 	m.log = slog.New(slog.NewTextHandler(h, nil))
-	source.Gate = occupied{source.Gate, func() error { return wait(h) }}
+	source.Gate = occupied{source.Gate, func() error { return wait(m, h) }}
 	return m, h, fmt.Sprintf("session %s of application", writers[0].Session)
 }
 
@@ -75,10 +75,13 @@ func occupiedShop(t *testing.T, wait func(*heard) error) (*Move, *heard, string)
 func TestWhoIsInTheWayIsNamedMeanwhile(t *testing.T) {
 	defer func(was time.Duration) { tellAfter = was }(tellAfter)
 	tellAfter = time.Millisecond
-	m, h, who := occupiedShop(t, func(h *heard) error {
+	var told map[string]string
+	m, h, who := occupiedShop(t, func(m *Move, h *heard) error {
 		select {
 		case <-h.more:
-			return nil
+			status, err := m.Status(t.Context())
+			told = status.Notes
+			return err
 		case <-time.After(30 * time.Second):
 			return memory.Fail(driver.Refused, "nobody was named")
 		}
@@ -89,6 +92,12 @@ func TestWhoIsInTheWayIsNamedMeanwhile(t *testing.T) {
 	if said := h.String(); !strings.Contains(said, who) || !strings.Contains(said, "shut the source") {
 		t.Errorf("it was said %q", said)
 	}
+	if text := told["shut the source"]; len(told) != 1 || !strings.Contains(text, who) {
+		t.Errorf("the status noted %q", told)
+	}
+	if after := m.waits.notes(); after != nil {
+		t.Errorf("the status notes still %q", after)
+	}
 }
 
 // A call that has waited as long as it is to wait is not made again and again: the operator hears who is in the way, and decides.
@@ -96,7 +105,7 @@ func TestWhoWasWaitedForIsNotWaitedForAgain(t *testing.T) {
 	defer func(was time.Duration) { long = was }(long)
 	long = time.Millisecond
 	calls := 0
-	m, _, who := occupiedShop(t, func(*heard) error {
+	m, _, who := occupiedShop(t, func(*Move, *heard) error {
 		calls++
 		<-time.After(2 * long)
 		return memory.Fail(driver.Transient, "still writing")
