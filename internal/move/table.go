@@ -108,22 +108,28 @@ func (r *replays) get(t *table) *replay.Table {
 	return r.tables[t.number]
 }
 
-// following returns the table's replay, once it runs; an error when the table is stopped or the context ends first.
-func (m *Move) following(ctx context.Context, t *table) (*replay.Table, error) {
-	if err := m.until(ctx, t, Following); err != nil {
-		return nil, err
-	}
-	return m.replays.get(t), nil
+// following returns the table's replay, while it runs; an error when the table is stopped or the context ends first.
+func (m *Move) following(ctx context.Context, t *table) (running *replay.Table, err error) {
+	err = m.await(ctx, t, func(progress) bool {
+		running = m.replays.get(t)
+		return running != nil
+	})
+	return running, err
 }
 
 // until returns when the board shows that a table has come to a stage; an error when it is stopped or the context ends.
 func (m *Move) until(ctx context.Context, t *table, stage Stage) error {
+	return m.await(ctx, t, func(p progress) bool { return p.reached(stage) })
+}
+
+// await looks at a table at each change of the board until come says that what is waited for is there.
+func (m *Move) await(ctx context.Context, t *table, come func(progress) bool) error {
 	for {
 		p, moved := m.board.of(t.name)
 		switch {
 		case p.stage == Stopped:
 			return fmt.Errorf("%s: %w", t.name, p.err)
-		case p.reached(stage):
+		case come(p):
 			return nil
 		}
 		select {

@@ -376,6 +376,7 @@ func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan str
 	}
 	running := replay.NewTable(lane, limit)
 	m.replays.set(t, running)
+	defer m.replays.set(t, nil) // or the next attempt, which finds the table drained already, would wait for one that has ended
 	m.board.advance(t.name, Following)
 	var wg sync.WaitGroup
 	stop, cancel := context.WithCancel(ctx)
@@ -436,9 +437,10 @@ func (m *Move) measureOnce(ctx context.Context, t *table, replayed, kept int64) 
 func (m *Move) replayReady(ctx context.Context) error {
 	tables := of(m.tables(), Uptime)
 	return each(ctx, tables, len(tables), func(ctx context.Context, t *table) error {
-		if err := m.until(ctx, t, Following); err != nil {
+		running, err := m.following(ctx, t)
+		if err != nil {
 			return err
 		}
-		return m.replays.get(t).CaughtUp(ctx)
+		return running.CaughtUp(ctx)
 	})
 }

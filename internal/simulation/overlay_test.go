@@ -118,13 +118,7 @@ func (l *Lane) reconcile(ctx context.Context) error {`,
 		`	if err := m.until(ctx, t, Replaying); err != nil && !strings.HasPrefix(mutant, "early-") {`,
 	},
 	{
-		"move/table.go", `	for {
-		p, moved := m.board.of(t.name)
-		switch {`, `	for {
-		p, moved := m.board.of(t.name)
-		switch {
-		case strings.HasPrefix(mutant, "early-") && stage == Replaying && p.stage != Stopped:
-			return nil`,
+		"move/table.go", `return p.reached(stage) })`, `return p.reached(stage) || strings.HasPrefix(mutant, "early-") && stage == Replaying })`,
 	},
 	{"move/table.go", `	"sync/atomic"
 `, `	"strings"

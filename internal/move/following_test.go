@@ -1,0 +1,25 @@
+package move
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/whimbrel/whimbrel/internal/procedure"
+)
+
+// The replay of a table that was drained has ended. When the drain is repeated in the same process, whoever needs the replay waits for the
+// one that is begun anew: the one that has ended says that its time is over, and verify-uptime would take that for its own end.
+func TestAReplayThatHasEndedIsHandedToNobody(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings", "confirm-downtime", "confirm-open")
+	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if running, err := m.following(soon, tableNamed(m, people)); err == nil {
+		t.Errorf("handed out is a replay that has ended: %v", running.CaughtUp(soon))
+	}
+	if outcome, err := m.Repeat(t.Context(), "drain", procedure.Stop); outcome != procedure.Waiting || err != nil {
+		t.Errorf("repeated: %s, %v", outcome, err)
+	}
+}
