@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
 
@@ -21,5 +22,34 @@ func TestAReplayThatHasEndedIsHandedToNobody(t *testing.T) {
 	}
 	if outcome, err := m.Repeat(t.Context(), "drain", procedure.Stop); outcome != procedure.Waiting || err != nil {
 		t.Errorf("repeated: %s, %v", outcome, err)
+	}
+}
+
+// A source may answer no more and keep its connections. A run that is told to end does not wait for it.
+func TestARunEndsThoughTheSourceIsSilent(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	s.until(t, m, "accept-findings")
+	if err := m.Answer(t.Context(), "accept-findings", procedure.Yes); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	late := make(chan struct{})
+	defer time.AfterFunc(10*time.Second, func() { close(late) }).Stop()
+	waited := false
+	s.source.Turn = func(ctx context.Context, c memory.Call) error {
+		if c.Op != "Recorder.Backlog" {
+			return nil
+		}
+		interrupt()
+		select {
+		case <-ctx.Done():
+		case <-late:
+			waited = true
+		}
+		return context.Cause(ctx)
+	}
+	if outcome, err := m.Run(ctx, procedure.Wait); outcome != procedure.Interrupted || waited {
+		t.Errorf("%s, %v; the source was waited for: %t", outcome, err, waited)
 	}
 }

@@ -400,7 +400,7 @@ func (m *Move) measure(ctx context.Context, t *table, running *replay.Table) {
 			ended = true
 		case <-time.After(time.Second):
 		}
-		kept = m.measureOnce(steady, t, running.Replayed.Load(), kept)
+		kept = m.measureOnce(ctx, t, running.Replayed.Load(), kept)
 		if now := running.Batch(); now != batch {
 			if err := m.keepBatch(steady, t, now); err != nil {
 				m.log.Warn("the number of a batch was not kept", "table", t.name, "error", err)
@@ -416,7 +416,8 @@ func (m *Move) keepBatch(ctx context.Context, t *table, batch int64) error {
 	return m.remark(ctx, t, func(seen *mark) { seen.Batch = max(seen.Batch, batch) })
 }
 
-// measureOnce counts what was replayed beyond what is kept, shows it, and returns what is kept now.
+// measureOnce counts what was replayed beyond what is kept, shows it, and returns what is kept now. Only the source is not waited for
+// when the context has ended: it may answer no more.
 func (m *Move) measureOnce(ctx context.Context, t *table, replayed, kept int64) int64 {
 	if source, err := m.source(ctx); err == nil {
 		if backlog, err := source.Recorder.Backlog(ctx, t.source); err == nil {
@@ -427,7 +428,7 @@ func (m *Move) measureOnce(ctx context.Context, t *table, replayed, kept int64) 
 		return kept
 	}
 	m.board.change(t.name, func(p *progress) { p.replayed += replayed - kept })
-	if err := m.state.Add(ctx, state.Count{Table: t.number, Name: countReplayed, By: replayed - kept}); err != nil {
+	if err := m.state.Add(context.WithoutCancel(ctx), state.Count{Table: t.number, Name: countReplayed, By: replayed - kept}); err != nil {
 		m.log.Warn("counters were not kept", "table", t.name, "error", err)
 	}
 	return replayed
