@@ -2,9 +2,12 @@ package move
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/procedure"
 )
@@ -51,5 +54,31 @@ func TestARunEndsThoughTheSourceIsSilent(t *testing.T) {
 	}
 	if outcome, err := m.Run(ctx, procedure.Wait); outcome != procedure.Interrupted || waited {
 		t.Errorf("%s, %v; the source was waited for: %t", outcome, err, waited)
+	}
+}
+
+// A table that can not have its keys is shown as stopped at once, and not when the last of the others is loaded, hours later.
+func TestATableWithoutItsKeysIsStoppedAtOnce(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	s.config.Listed = append(s.config.Listed, Listed{Name: "notes", Place: "uptime.txt:2"})
+	m := s.open(t)
+	s.until(t, m, "accept-findings")
+	if err := m.Answer(t.Context(), "accept-findings", procedure.Yes); err != nil {
+		t.Fatal(err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s.target.Turn = func(_ context.Context, c memory.Call) error {
+		switch {
+		case c.Op == "Applier.Part" && c.About == people.Name:
+			return memory.Fail(driver.Full, "no room")
+		case c.Op == "Load.Commit" && !c.Done && strings.HasPrefix(c.About, fmt.Sprintf("%d/", tableNamed(m, notes).target.Number)):
+			_ = m.until(late, tableNamed(m, people), Proven)
+		}
+		return nil
+	}
+	outcome, err := m.Run(t.Context(), procedure.Stop)
+	if outcome != procedure.Failure || err == nil || !strings.Contains(err.Error(), "no room") || late.Err() != nil {
+		t.Errorf("%s, %v; told of it in time: %v", outcome, err, late.Err())
 	}
 }

@@ -140,6 +140,12 @@ func (m *Move) await(ctx context.Context, t *table, come func(progress) bool) er
 	}
 }
 
+// stops shows that a table is not going on, and says why.
+func (m *Move) stops(t *table, err error) {
+	m.board.stop(t.name, err)
+	m.log.Error("table stopped", "table", t.name, "error", err)
+}
+
 // each runs do for several tables at the same time, at most that many, and joins their errors; one table's error does not
 // stop the others.
 func each(ctx context.Context, tables []*table, most int, do func(context.Context, *table) error) error {

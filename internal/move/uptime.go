@@ -244,9 +244,7 @@ func (w *loading) TableIn(ctx context.Context, l *load.Table) error { return w.i
 
 // TableStopped shows it.
 func (w *loading) TableStopped(l *load.Table, err error) {
-	t := w.tables[l]
-	w.m.board.stop(t.name, err)
-	w.m.log.Error("table stopped", "table", t.name, "error", err)
+	w.m.stops(w.tables[l], err)
 }
 
 // buildIndexes gives each uptime table its keys as soon as it is loaded. Again: those that are missing.
@@ -257,6 +255,9 @@ func (m *Move) buildIndexes(ctx context.Context) error {
 			return err
 		}
 		if err := m.index(ctx, t); err != nil {
+			if ctx.Err() == nil { // the others go on, for hours perhaps
+				m.stops(t, err)
+			}
 			return err
 		}
 		m.board.advance(t.name, Replaying)
@@ -340,8 +341,7 @@ func (m *Move) replayUptime(ctx context.Context) error {
 		wg.Go(func() {
 			err := m.follow(ctx, t, epoch, limit)
 			if err != nil && ctx.Err() == nil {
-				m.board.stop(t.name, err)
-				m.log.Error("table stopped", "table", t.name, "error", err)
+				m.stops(t, err)
 			}
 		})
 	}

@@ -47,8 +47,7 @@ func (m *Move) look(ctx context.Context) {
 		case m.passes(err, 0): // the next look, or the drain's, is as good
 			m.log.Warn("the fingerprint could not be taken", "table", t.name, "error", err)
 		default:
-			m.log.Error("table stopped", "table", t.name, "error", err)
-			m.board.stop(t.name, err)
+			m.stops(t, err)
 		}
 	}
 }
