@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,6 +80,35 @@ func TestATableWithoutItsKeysIsStoppedAtOnce(t *testing.T) {
 	}
 	outcome, err := m.Run(t.Context(), procedure.Stop)
 	if outcome != procedure.Failure || err == nil || !strings.Contains(err.Error(), "no room") || late.Err() != nil {
+		t.Errorf("%s, %v; told of it in time: %v", outcome, err, late.Err())
+	}
+}
+
+// The next process says of a table whose capture was taken off that it is stopped before it has loaded what is left, for hours perhaps.
+func TestATableThatWasGivenUpIsStoppedAtOnce(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	first := s.open(t)
+	s.until(t, first, "accept-findings", "confirm-downtime")
+	for _, step := range []string{"load-uptime", "build-indexes"} {
+		if _, err := first.state.Append(t.Context(), procedure.Entry{Step: step, Event: procedure.Started}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := first.remark(t.Context(), tableNamed(first, people), func(seen *mark) { seen.Lost = "it grew" })
+	if err := errors.Join(err, first.Close(), first.state.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m := s.open(t)
+	late, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s.target.Fault = func(op string) error {
+		if op == "before Ledger.Ranges" || op == "before Many.RangesAll" {
+			_ = m.until(late, tableNamed(m, people), Following)
+		}
+		return nil
+	}
+	outcome, err := m.Run(t.Context(), procedure.Stop)
+	if outcome != procedure.Failure || err == nil || !strings.Contains(err.Error(), "it grew") || late.Err() != nil {
 		t.Errorf("%s, %v; told of it in time: %v", outcome, err, late.Err())
 	}
 }

@@ -353,15 +353,15 @@ func (m *Move) replayUptime(ctx context.Context) error {
 }
 
 func (m *Move) follow(ctx context.Context, t *table, epoch int64, limit chan struct{}) error {
-	if err := m.until(ctx, t, Replaying); err != nil {
-		return err
-	}
 	var was mark
 	if _, err := m.state.Document(ctx, markKey(t), &was); err != nil {
 		return err
 	}
-	if was.Lost != "" {
+	if was.Lost != "" { // in an earlier process: its load may have hours to go
 		return lostError(t, was.Lost)
+	}
+	if err := m.until(ctx, t, Replaying); err != nil {
+		return err
 	}
 	from, to, err := m.ends(ctx, t)
 	if err != nil {
