@@ -2,18 +2,48 @@ package replay_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/replay"
+	"github.com/whimbrel/whimbrel/row"
 )
 
 // The source holds two values apart that a unique key of the target takes for one. Whichever row is written removes the other, whose key goes
-// on the repair list: the drain, in the downtime, would wait for ever for that list to be empty.
+// on the repair list: the drain, in the downtime, would wait for ever for that list to be empty. It is told before, while the application runs.
 func TestADrainEndsWhereTheTargetTakesTwoRowsForOne(t *testing.T) {
+	h, p := apart(t, "folded")
+	for _, x := range [][2]string{{"17", "miller"}, {"99", "smith"}, {"42", "Miller"}} {
+		h.note(x[0], x[1])
+	}
+	err := drained(t, p, 2) // two rows of one batch are refused by the target itself
+	if err == nil || !strings.Contains(err.Error(), `holds apart`) || !strings.Contains(err.Error(), `"17"`) && !strings.Contains(err.Error(), `"42"`) {
+		t.Errorf("the drain ended with %v", err)
+	}
+}
+
+// A long list whose rows are so large that each is a batch of its own becomes shorter: nothing is in a clash.
+func TestALongRepairListIsNoClash(t *testing.T) {
+	h, p := apart(t, "")
+	const rows = 300
+	keys := row.NewBatch(1)
+	for i := range rows {
+		h.note(strconv.Itoa(i), "name "+strconv.Itoa(i))
+		must(keys.AppendRow([]byte(row.MakeKey([]byte(strconv.Itoa(i))))))
+	}
+	must(drained(t, p, rows))
+	must(p.to.Database.Lists.Put(t.Context(), driver.Repairs, p.to.Table, keys))
+	must(drained(t, p, 1))
+}
+
+// apart is a table whose replay can begin, with that collation of its unique column at the target.
+func apart(t *testing.T, collation string) (*history, *process) {
+	t.Helper()
 	h := newHistory(1, memory.Sound, memory.Sound)
 	h.source.Fault, h.target.Fault = nil, nil
 	must(h.source.Create(h.table))
@@ -21,24 +51,30 @@ func TestADrainEndsWhereTheTargetTakesTwoRowsForOne(t *testing.T) {
 	must(err)
 	must(h.install(t.Context(), p))
 	p.to.Table, p.to.Shape = people()
-	p.to.Table.Columns[1].Type.Collation = "folded"
+	p.to.Table.Columns[1].Type.Collation = collation
 	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateTable(p.to.Table)))
 	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(p.to.Table)))
-	for _, x := range [][2]string{{"17", "miller"}, {"99", "smith"}, {"42", "Miller"}} {
-		tx := h.source.Begin()
-		must(tx.Insert(h.table.Name, []byte(x[0]), []byte(x[1]), []byte("note")))
-		must(tx.Commit())
-	}
+	return h, p
+}
+
+// note has the application insert a row.
+func (h *history) note(id, name string) {
+	tx := h.source.Begin()
+	must(tx.Insert(h.table.Name, []byte(id), []byte(name), []byte("note")))
+	must(tx.Commit())
+}
+
+// drained replays with batches of that many entries until nothing is left.
+func drained(t *testing.T, p *process, most int) error {
+	t.Helper()
 	lane := replay.NewLane(p.from, p.to, p.epoch)
-	lane.Most = func() int { return 2 } // two rows of one batch are refused by the target itself
+	lane.Most = func() int { return most }
 	table := replay.NewTable(lane, make(chan struct{}, 1))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = table.Run(ctx) })
-	err = table.Drain(ctx)
+	err := table.Drain(ctx)
 	cancel()
 	wg.Wait()
-	if err == nil || !strings.Contains(err.Error(), `holds apart`) || !strings.Contains(err.Error(), `"17"`) && !strings.Contains(err.Error(), `"42"`) {
-		t.Errorf("the drain ended with %v", err)
-	}
+	return err
 }

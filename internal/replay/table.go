@@ -10,7 +10,6 @@ import (
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/load"
-	"github.com/whimbrel/whimbrel/row"
 )
 
 // Table replays one table until its context ends or it is drained. Others may watch it and wait for it.
@@ -41,11 +40,15 @@ func NewTable(lane *Lane, limit chan struct{}) *Table {
 func (t *Table) Batch() int64 { return t.lane.Batch() }
 
 // Run replays until the context ends, and then returns its cause. Errors that pass are waited out; any other stops the
-// table and is returned. When the record is empty it looks again after a while, later and later up to half a second.
+// table and is returned; so do rows that displace each other for ever. When the record is empty it looks again after a while, later and later up to half a second.
 func (t *Table) Run(ctx context.Context) error {
 	idle := 10 * time.Millisecond
+	var apart clash
 	for {
 		done, emptied, err := t.round(ctx)
+		if err == nil {
+			err = apart.judge(ctx, t.lane, done)
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx) // what a driver says of an ended context is not the reason
@@ -77,7 +80,7 @@ func (t *Table) Run(ctx context.Context) error {
 // Drain returns when the record and the repair list are empty while Run goes on; the source must be shut, or they fill again.
 // Again: finds them empty.
 func (t *Table) Drain(ctx context.Context) error {
-	for displaced := 0; ; {
+	for {
 		if err := t.CaughtUp(ctx); err != nil {
 			return err
 		}
@@ -89,36 +92,10 @@ func (t *Table) Drain(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("drain %s: %w", t.lane.From.Table.Name, err)
 		}
-		switch {
-		case backlog.Entries > 0:
-			displaced = 0
-		case repairs == 0:
+		if backlog.Entries == 0 && repairs == 0 {
 			return nil
-		default:
-			displaced++
-		}
-		if displaced == enough {
-			return t.clash(ctx)
 		}
 	}
-}
-
-// enough is how often in a row rows may be found displaced though no change is left. Rows as they are in a source that stands still can not be
-// in each other's way, so that once or twice is what there can be, and a few times more while somebody mends rows meanwhile.
-const enough = 50
-
-// clash is the error that rows displace each other for ever, with one of them; nil where none is displaced any more.
-func (t *Table) clash(ctx context.Context) error {
-	keys := row.NewBatch(len(t.lane.To.Shape.Key))
-	if _, err := t.lane.To.Database.Lists.Peek(ctx, driver.Repairs, t.lane.To.Table, 1, keys); err != nil || keys.Len() == 0 {
-		return err
-	}
-	cells, err := row.Key(keys.Row(0)).Cells()
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("drain %s: the row with the key %q and another remove each other again and again: a unique key of the target takes values for one that the source holds apart; reset, and change these values or how the target compares them",
-		t.lane.From.Table.Name, cells)
 }
 
 // round applies one batch; emptied says that the batch found no more than it took. While it waits for trouble to pass other tables have
