@@ -111,6 +111,44 @@ func TestTablesAreLoadedOnce(t *testing.T) {
 	}
 }
 
+// Ranges of tables that take turns are carried one at a time and in their order. While somebody else has the turn, other tables are loaded.
+func TestTablesThatTakeTurnsKeepNobodyWaiting(t *testing.T) {
+	w := newTwins(t)
+	tables := []*load.Table{w.table(t, 1, 30), w.table(t, 2, 30), w.table(t, 3, 30)}
+	turn := make(chan struct{}, 1)
+	tables[0].Alone, tables[2].Alone = turn, turn
+	var mu sync.Mutex
+	var order []string
+	under := 0
+	w.target.Turn = func(_ context.Context, c memory.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case strings.HasPrefix(c.About, "2/"):
+			if c.Op == "Load.Commit" && c.Done && strings.HasSuffix(c.About, "/3") {
+				<-turn // whoever had it gives it back
+			}
+		case c.Op == "Loader.Load" && !c.Done:
+			under++
+			order = append(order, c.About)
+		case c.Op == "Load.Commit" && c.Done:
+			under--
+		}
+		if under > 1 {
+			t.Errorf("%d ranges at a time", under)
+		}
+		return nil
+	}
+	turn <- struct{}{}
+	check(t, load.Tables(t.Context(), tables, w.epoch, two, &seen{}))
+	if want := []string{"1/1", "1/2", "1/3", "3/1", "3/2", "3/3"}; !slices.Equal(order, want) {
+		t.Errorf("carried as %q", order)
+	}
+	if len(turn) > 0 {
+		t.Error("the turn was kept")
+	}
+}
+
 // A row that is there already is an error: its table stops, and the others go on.
 func TestATableThatStopsDoesNotStopTheOthers(t *testing.T) {
 	w := newTwins(t)

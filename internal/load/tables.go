@@ -17,7 +17,7 @@ type Table struct {
 	Ranges   []row.Range
 	Planned  int // the ranges of the whole plan; one says that the table is loaded in one piece
 	Pace     Pace
-	Alone    chan struct{} // when not nil, held while a range is carried: tables that share it take turns
+	Alone    chan struct{} // when not nil, held while a range is carried: such tables, which share one, take turns
 }
 
 // Watch is told what happens; its methods are called from several goroutines.
@@ -37,7 +37,11 @@ func Tables(ctx context.Context, tables []*Table, epoch int64, sessions func() i
 	for _, t := range tables {
 		p.left[t] = len(t.Ranges)
 		for _, r := range t.Ranges {
-			p.queue = append(p.queue, piece{t, r})
+			if t.Alone != nil {
+				p.turns = append(p.turns, piece{t, r})
+			} else {
+				p.queue = append(p.queue, piece{t, r})
+			}
 		}
 	}
 	for _, t := range tables {
@@ -46,7 +50,7 @@ func Tables(ctx context.Context, tables []*Table, epoch int64, sessions func() i
 		}
 	}
 	var wg sync.WaitGroup
-	for range min(max(sessions(), 1), max(len(p.queue), 1)) {
+	for range min(max(sessions(), 1), max(len(p.queue)+len(p.turns), 1)) {
 		wg.Go(func() { p.work(ctx) })
 	}
 	wg.Wait()
@@ -67,26 +71,64 @@ type pool struct {
 
 	mu      sync.Mutex
 	queue   []piece
+	turns   []piece // of tables that take turns
 	left    map[*Table]int
 	stopped map[*Table]error
 }
 
-func (p *pool) next() (piece, bool) {
+// next returns the piece to be carried now, false when there is none any more. A piece of a table that takes turns is returned with its turn,
+// for which nobody waits who has others to carry; and in the order of its table's, whoever is quicker.
+func (p *pool) next(ctx context.Context) (piece, bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.queue) > 0 {
-		next := p.queue[0]
-		p.queue = p.queue[1:]
-		if p.stopped[next.table] == nil {
+	if next, ok := p.first(&p.turns); ok {
+		select {
+		case next.table.Alone <- struct{}{}:
+			p.turns = p.turns[1:]
+			p.mu.Unlock()
 			return next, true
+		default:
 		}
 	}
-	return piece{}, false
+	if next, ok := p.first(&p.queue); ok {
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		return next, true
+	}
+	last, waits := p.first(&p.turns)
+	p.mu.Unlock()
+	if !waits {
+		return piece{}, false
+	}
+	select {
+	case last.table.Alone <- struct{}{}:
+	case <-ctx.Done():
+		return piece{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next, ok := p.first(&p.turns)
+	if !ok { // others have carried it
+		<-last.table.Alone
+		return piece{}, false
+	}
+	p.turns = p.turns[1:]
+	return next, true
+}
+
+// first returns the first piece of a queue whose table is not stopped, and takes those before it away.
+func (p *pool) first(queue *[]piece) (piece, bool) {
+	for len(*queue) > 0 && p.stopped[(*queue)[0].table] != nil {
+		*queue = (*queue)[1:]
+	}
+	if len(*queue) == 0 {
+		return piece{}, false
+	}
+	return (*queue)[0], true
 }
 
 func (p *pool) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		next, ok := p.next()
+		next, ok := p.next(ctx)
 		if !ok {
 			return
 		}
@@ -96,17 +138,7 @@ func (p *pool) work(ctx context.Context) {
 
 func (p *pool) one(ctx context.Context, next piece) {
 	t := next.table
-	if t.Alone != nil {
-		select {
-		case t.Alone <- struct{}{}:
-			defer func() { <-t.Alone }()
-		case <-ctx.Done():
-			return
-		}
-	}
-	result, err := Patiently(ctx, t.To.Database.Dialect, t.From.Database.Dialect, func() (Result, error) {
-		return Range(ctx, Task{From: t.From, To: t.To, Range: next.r, Epoch: p.epoch, Sole: t.Planned == 1, Pace: t.Pace})
-	})
+	result, err := p.carry(ctx, next)
 	if err != nil {
 		p.finish(ctx, t, err)
 		return
@@ -119,6 +151,17 @@ func (p *pool) one(ctx context.Context, next piece) {
 	if last {
 		p.finish(ctx, t, p.watch.TableIn(ctx, t))
 	}
+}
+
+// carry loads a piece and ends its turn.
+func (p *pool) carry(ctx context.Context, next piece) (Result, error) {
+	t := next.table
+	if t.Alone != nil {
+		defer func() { <-t.Alone }()
+	}
+	return Patiently(ctx, t.To.Database.Dialect, t.From.Database.Dialect, func() (Result, error) {
+		return Range(ctx, Task{From: t.From, To: t.To, Range: next.r, Epoch: p.epoch, Sole: t.Planned == 1, Pace: t.Pace})
+	})
 }
 
 func (p *pool) finish(ctx context.Context, t *Table, err error) {
