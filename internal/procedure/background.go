@@ -3,6 +3,7 @@ package procedure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -28,6 +29,8 @@ func (a *attempt) start(ctx context.Context, step Step) error {
 			_ = a.fail(ctx, step, err)
 		case ctx.Err() != nil:
 			_ = a.note(Stopped, step.Name, context.Cause(ctx).Error())
+		default: // whoever waits until it lets the story go on would wait for ever
+			_ = a.fail(ctx, step, fmt.Errorf("it ended by itself before %s was done", step.Until))
 		}
 	})
 	return nil
@@ -50,7 +53,7 @@ func (a *attempt) over(until Step) {
 	}
 }
 
-// ready waits until every step that the phase left in the background lets the story go on, once in its life.
+// ready waits until every step that the phase left in the background lets the story go on, once until it is repeated or taken back.
 func (a *attempt) ready(ctx context.Context, phase Phase) error {
 	for _, step := range phase.Steps {
 		b := a.behind[step.Name]

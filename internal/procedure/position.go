@@ -116,7 +116,7 @@ func (s *StepPosition) fold(e Entry) {
 		}
 		s.rest(e.At)
 	case Repeated:
-		s.State, s.Answer, s.Told, s.Ended, s.Error = NotBegun, "", "", time.Time{}, ""
+		s.State, s.Answer, s.Told, s.Ended, s.Error, s.ready = NotBegun, "", "", time.Time{}, "", false
 	case Undoing:
 		s.State, s.Answer, s.Told, s.Ended, s.Error, s.ready = Reverting, "", "", time.Time{}, "", false
 	case Undone:
