@@ -113,6 +113,7 @@ func equip(config *pgconn.Config, password string) {
 		config.Password = password
 	}
 	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.RuntimeParams["standard_conforming_strings"] = "on" // from the first statement on: else a value can not be written into one
 	config.ConnectTimeout = 20 * time.Second
 	config.DialFunc = driver.Dial
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {

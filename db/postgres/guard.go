@@ -25,7 +25,7 @@ func (g guard) Shut(ctx context.Context, t *schema.Table, epoch int64) error {
 	}
 	defer l.release()
 	defer l.rollback(ctx)
-	body := `BEGIN IF current_setting('whimbrel.run', true) IS NOT DISTINCT FROM ` + literal(runLabel(g.db.options)) + ` OR session_user::text = ANY (
+	body := `BEGIN IF current_setting('whimbrel.run', true) IS NOT DISTINCT FROM ` + anywhere(runLabel(g.db.options)) + ` OR session_user::text = ANY (
 			(SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME)::text[]) THEN RETURN NULL; END IF;
 		RAISE EXCEPTION 'table %.% is being filled by a move and takes no other writes', TG_TABLE_SCHEMA, TG_TABLE_NAME
 			USING ERRCODE = '25006', HINT = 'It opens when the move says so.'; END`

@@ -109,7 +109,6 @@ func (c scripts) Pool(ctx context.Context, u *url.URL, place string) (*sql.DB, e
 	}
 	equip(&config.Config, password)
 	config.RuntimeParams["application_name"] = c.db.config.RuntimeParams["application_name"]
-	config.RuntimeParams["standard_conforming_strings"] = "on" // else a library can not write a value into a statement
 	config.RuntimeParams["search_path"] = path
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.AfterConnect = func(_ context.Context, conn *pgconn.PgConn) error {

@@ -300,6 +300,9 @@ func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`
 // literal writes a string constant; every session has standard_conforming_strings on.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
+// anywhere writes a string constant that means the same whatever standard_conforming_strings is: for what the application's sessions read.
+func anywhere(s string) string { return "E" + literal(strings.ReplaceAll(s, `\`, `\\`)) }
+
 func quoteAll(names []string) string {
 	quoted := make([]string, len(names))
 	for i, n := range names {
