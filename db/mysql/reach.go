@@ -44,16 +44,26 @@ func userOf(account string) (user, host string) {
 	return account[:at], account[at+1:]
 }
 
+// accountName writes an account as statements name it. An administrator's session may take a backslash in a text for itself, by
+// NO_BACKSLASH_ESCAPES; in a name every session does.
+func accountName(user, host string) string {
+	host = orElse(host, "%")
+	if strings.Contains(user+host, `\`) {
+		return quote(user) + "@" + quote(host)
+	}
+	return quoteText(user) + "@" + quoteText(host)
+}
+
 // accountsOf are the accounts of a name, as statements name them, and whether we may see which there are; where we may not it is the
 // one that the name means by itself.
 func (d *database) accountsOf(ctx context.Context, s *session, account string) (all []string, known bool) {
 	user, host := userOf(account)
 	lines, err := s.rows(ctx, "SELECT Host FROM mysql.user WHERE User = ? AND (? = '' OR Host = ?) ORDER BY 1", user, host, host)
 	if err != nil {
-		return []string{quoteText(user) + "@" + quoteText(orElse(host, "%"))}, false
+		return []string{accountName(user, host)}, false
 	}
 	for _, l := range lines {
-		all = append(all, quoteText(user)+"@"+quoteText(l[0]))
+		all = append(all, accountName(user, l[0]))
 	}
 	return all, true
 }

@@ -73,7 +73,7 @@ func (d rights) account(ctx context.Context, s *session, name string) (string, e
 		name = line[0]
 	}
 	user, host := userOf(name)
-	return quoteText(user) + "@" + quoteText(orElse(host, "%")), nil
+	return accountName(user, host), nil
 }
 
 // everywhere are the rights that the server knows for all databases only.
