@@ -112,9 +112,9 @@ func (m *Move) forgetProofs(ctx context.Context) error {
 	return nil
 }
 
-// over is nil when the step's end was reached, else err. The replay that the step waited for may have been told so first.
+// over is nil when the step's end was reached, else err.
 func over(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), procedure.Over) || errors.Is(err, procedure.Over) {
+	if errors.Is(context.Cause(ctx), procedure.Over) {
 		return nil
 	}
 	return err

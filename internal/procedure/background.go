@@ -24,7 +24,7 @@ func (a *attempt) start(ctx context.Context, step Step) error {
 		failpoint.Step(failpoint.Begin, step.Name)
 		err := call(ctx, a.engine.actions[step.Name].Do)
 		switch {
-		case errors.Is(context.Cause(ctx), Over):
+		case errors.Is(context.Cause(ctx), Over), errors.Is(err, Over): // it may have heard it from one that was ended before it
 		case err != nil:
 			_ = a.fail(ctx, step, err)
 		case ctx.Err() != nil:

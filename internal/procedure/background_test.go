@@ -2,6 +2,7 @@ package procedure
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -56,5 +57,36 @@ func TestAStepThatIsRepeatedIsReadyAnew(t *testing.T) {
 	}
 	if outcome, err := e.Repeat(t.Context(), "follow", Stop); outcome != Waiting || err != nil || times != 2 {
 		t.Errorf("repeated: %s, %v; asked %d times", outcome, err, times)
+	}
+}
+
+// Steps in the background are ended one after the other. One that waits for another may hear from it that the time of both is over, before it
+// is told itself: it has not failed.
+func TestAStepThatHearsOfItsEndFromAnotherHasNotFailed(t *testing.T) {
+	story := Story{Name: "two", Phases: []Phase{
+		{Name: "up", Order: Together, Steps: []Step{{Name: "copy", Does: "x"}, {Name: "replay", Does: "x", Until: "drain"}, {Name: "verify", Does: "x", Until: "drain"}}},
+		{Name: "down", Steps: []Step{{Name: "drain", Does: "x"}, {Name: "open", Does: "x"}}},
+	}}
+	told, heard := make(chan error, 1), make(chan struct{})
+	actions := Actions{
+		"copy": {}, "drain": {}, "open": {},
+		"replay": {Do: func(ctx context.Context) error {
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			<-heard
+			return nil
+		}},
+		"verify": {Do: func(context.Context) error {
+			defer close(heard)
+			return fmt.Errorf("wait for replay: %w", <-told)
+		}},
+	}
+	j := newTape()
+	e, err := New(t.Context(), []Story{story}, actions, j, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := e.Run(t.Context(), "two", GoOn); outcome != Finished || err != nil || strings.Contains(j.events(), "failed") {
+		t.Errorf("%s, %v: %s", outcome, err, j.events())
 	}
 }
