@@ -37,10 +37,11 @@ func Tables(ctx context.Context, tables []*Table, epoch int64, sessions func() i
 	for _, t := range tables {
 		p.left[t] = len(t.Ranges)
 		for _, r := range t.Ranges {
+			next := piece{t, r, len(p.queue) + len(p.turns)}
 			if t.Alone != nil {
-				p.turns = append(p.turns, piece{t, r})
+				p.turns = append(p.turns, next)
 			} else {
-				p.queue = append(p.queue, piece{t, r})
+				p.queue = append(p.queue, next)
 			}
 		}
 	}
@@ -63,6 +64,7 @@ func Tables(ctx context.Context, tables []*Table, epoch int64, sessions func() i
 type piece struct {
 	table *Table
 	r     row.Range
+	at    int // its place among all
 }
 
 type pool struct {
@@ -80,7 +82,8 @@ type pool struct {
 // for which nobody waits who has others to carry; and in the order of its table's, whoever is quicker.
 func (p *pool) next(ctx context.Context) (piece, bool) {
 	p.mu.Lock()
-	if next, ok := p.first(&p.turns); ok {
+	other, others := p.first(&p.queue)
+	if next, ok := p.first(&p.turns); ok && (!others || next.at < other.at) {
 		select {
 		case next.table.Alone <- struct{}{}:
 			p.turns = p.turns[1:]
@@ -89,10 +92,10 @@ func (p *pool) next(ctx context.Context) (piece, bool) {
 		default:
 		}
 	}
-	if next, ok := p.first(&p.queue); ok {
+	if others {
 		p.queue = p.queue[1:]
 		p.mu.Unlock()
-		return next, true
+		return other, true
 	}
 	last, waits := p.first(&p.turns)
 	p.mu.Unlock()
