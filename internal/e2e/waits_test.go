@@ -46,7 +46,7 @@ func TestWhoIsWaitedForIsNamed(t *testing.T) {
 					break
 				}
 			}
-			if e := m.do("status"); !strings.Contains(e.out, "shut the source: waits for others, ") || !strings.Contains(e.out, "session "+who+" ") {
+			if e := m.do("status"); !strings.Contains(e.out, "shut the source: for ") || !strings.Contains(e.out, "session "+who+" ") {
 				t.Errorf("status does not name session %s:\n%s%s", who, e.out, e.said)
 			}
 			if err := late.Commit(); err != nil {

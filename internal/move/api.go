@@ -80,7 +80,7 @@ type Status struct {
 	Tables    []TableStatus     `json:"tables,omitempty"`
 	Forecast  *Forecast         `json:"forecast,omitempty"`
 	Totals    Totals            `json:"totals"`
-	Notes     map[string]string `json:"notes,omitempty"` // what an operator should see beside it: "shut the source": "waits for others, 15s so far: session 7 of shop (…)"
+	Notes     map[string]string `json:"notes,omitempty"` // what an operator should see beside it: "shut the source": "for 15s so far; in the way may be session 7 of shop (…)"
 }
 
 // Question is one that waits for an answer.

@@ -60,6 +60,8 @@ func (m *Move) outwait(ctx context.Context, source *driver.Database, what string
 	naming, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { m.nameOthers(naming, source, what) })
+	defer wg.Wait()
+	defer stop()
 	var waited error
 	began := time.Now()
 	_, err := load.Patiently(ctx, source.Dialect, source.Dialect, func() (struct{}, error) {
@@ -70,15 +72,13 @@ func (m *Move) outwait(ctx context.Context, source *driver.Database, what string
 		}
 		return struct{}{}, err
 	})
-	stop()
-	wg.Wait()
 	if err == nil {
 		err = waited
 	}
 	if err == nil {
 		return nil
 	}
-	return m.blame(ctx, source, fmt.Errorf("%s: %w", what, err))
+	return m.blame(ctx, source, time.Since(began), fmt.Errorf("%s: %w", what, err))
 }
 
 // nameOthers says who is in the way until the context ends.
@@ -97,25 +97,27 @@ func (m *Move) nameOthers(ctx context.Context, source *driver.Database, what str
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			sessions = "not known: " + err.Error()
+			sessions = "who is in the way is not known: " + err.Error()
 		case sessions == "":
-			sessions = "none that can be seen has begun before"
+			sessions = "nobody is seen in the way"
+		default:
+			sessions = "in the way may be " + sessions
 		}
-		m.waits.note(what, fmt.Sprintf("waits for others, %s so far: %s", waited, sessions))
-		m.log.Warn("this waits for others at the source", "what", what, "waited", waited, "sessions", sessions)
+		m.waits.note(what, fmt.Sprintf("for %s so far; %s", waited, sessions))
+		m.log.Warn("this takes long at the source", "what", what, "for", waited, "why", sessions)
 	}
 }
 
-// blame adds to an error that others are the reason of who still writes, where that can be seen.
-func (m *Move) blame(ctx context.Context, source *driver.Database, err error) error {
+// blame adds to an error that others are the reason of who has been in the way all the while, where that can be seen.
+func (m *Move) blame(ctx context.Context, source *driver.Database, waited time.Duration, err error) error {
 	if source.Dialect.Classify(err) != driver.Transient {
 		return err
 	}
-	sessions, failed := others(ctx, source, 0)
+	sessions, failed := others(ctx, source, waited)
 	if failed != nil || sessions == "" {
 		return err
 	}
-	return fmt.Errorf("%w; end these sessions: %s", err, sessions)
+	return fmt.Errorf("%w; in the way may be %s: end what does not end by itself", err, sessions)
 }
 
 // others are up to five who may be in the way of somebody who has waited that long at the source, the oldest first.
@@ -142,9 +144,17 @@ func describe(w driver.Writer) string {
 	if w.User != "" {
 		text += " of " + w.User
 	}
-	about := strings.Trim(w.Program+", "+w.State, ", ")
-	if w.Since >= 0 {
-		about += " for " + w.Since.Round(time.Second).String()
+	var about []string
+	for _, part := range []string{w.Program, w.State} {
+		if part != "" {
+			about = append(about, part)
+		}
 	}
-	return text + " (" + about + ")"
+	if w.Since >= 0 {
+		about = append(about, "for "+w.Since.Round(time.Second).String())
+	}
+	if len(about) == 0 {
+		return text
+	}
+	return text + " (" + strings.Join(about, ", ") + ")"
 }

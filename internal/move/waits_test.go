@@ -112,7 +112,7 @@ func TestWhoWasWaitedForIsNotWaitedForAgain(t *testing.T) {
 	})
 	m.config.Wait.Settled = 2 * long
 	err := m.shutSource(t.Context())
-	if calls != 1 || err == nil || !strings.Contains(err.Error(), "end these sessions: "+who) || (memory.Dialect{}).Classify(err) != driver.Transient {
+	if calls != 1 || err == nil || !strings.Contains(err.Error(), "in the way may be "+who) || (memory.Dialect{}).Classify(err) != driver.Transient {
 		t.Errorf("after %d calls: %v", calls, err)
 	}
 	if m.passes(err, 2*long) {
@@ -121,5 +121,28 @@ func TestWhoWasWaitedForIsNotWaitedForAgain(t *testing.T) {
 	calls, m.config.Wait.Settled = 0, 300*time.Millisecond
 	if err := m.shutSource(t.Context()); calls < 2 || calls > 11 || err == nil {
 		t.Errorf("there was time left, and after %d calls: %v", calls, err)
+	}
+}
+
+// listing is a gate that sees these sessions.
+type listing struct {
+	driver.Gate
+	all []driver.Writer
+}
+
+func (l listing) Writers(context.Context) ([]driver.Writer, error) { return l.all, nil }
+
+// Who has begun after the wait did is in nobody's way, and is not named to an operator who may end him. Where an age is not known somebody may be.
+func TestWhoCameLaterIsNotNamed(t *testing.T) {
+	gate := listing{all: []driver.Writer{
+		{Session: "1", User: "app", State: "idle"},
+		{Session: "2", User: "app", Program: "pool", State: "active", Since: 3 * time.Second},
+		{Session: "3", Since: -1},
+		{Session: "4", User: "app", Program: "report", State: "active", Since: time.Hour},
+		{Session: "5", User: "app", State: "idle in transaction", Since: 20 * time.Second},
+	}}
+	got, err := others(t.Context(), &driver.Database{Gate: gate}, 20*time.Second)
+	if want := "session 4 of app (report, active, for 1h0m0s), session 5 of app (idle in transaction, for 20s), session 3"; err != nil || got != want {
+		t.Errorf("%q, %v, not %q", got, err, want)
 	}
 }
