@@ -36,6 +36,7 @@ type Lane struct {
 	done   Done         // of this step so far
 	now    *batch
 	next   *batch // read while now is applied
+	apart  clash
 }
 
 // NewLane returns a lane that has asked neither side yet.
@@ -122,6 +123,9 @@ func (l *Lane) first(ctx context.Context) (err error) {
 	b.reset(l.most())
 	if b.stamp, err = l.To.Database.Lists.Peek(ctx, driver.Repairs, l.To.Table, b.most, b.mended); err != nil {
 		return fmt.Errorf("read the repair list: %w", err)
+	}
+	if b.mended.Len() == 0 {
+		l.apart = clash{}
 	}
 	return l.take(ctx, b, b.mended, nil)
 }
@@ -322,7 +326,8 @@ func (l *Lane) settle(ctx context.Context, b *batch) error {
 	}
 	l.done.Entries, l.done.Mended, l.done.Rows = l.done.Entries+b.entries, l.done.Mended+b.mended.Len(), l.done.Rows+b.images.Len()
 	failpoint.Hit("replay.forgotten")
-	return nil
+	l.apart.see(delta.Mended)
+	return l.apart.err()
 }
 
 func (l *Lane) apply(ctx context.Context, b *batch, delta driver.Delta) error {

@@ -43,12 +43,8 @@ func (t *Table) Batch() int64 { return t.lane.Batch() }
 // table and is returned; so do rows that displace each other for ever. When the record is empty it looks again after a while, later and later up to half a second.
 func (t *Table) Run(ctx context.Context) error {
 	idle := 10 * time.Millisecond
-	var apart clash
 	for {
 		done, emptied, err := t.round(ctx)
-		if err == nil {
-			err = apart.judge(ctx, t.lane, done)
-		}
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx) // what a driver says of an ended context is not the reason
