@@ -3,6 +3,7 @@ package move
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,11 +49,34 @@ func TestAStoppedTableIsFollowedAgain(t *testing.T) {
 	s := newShop(t, DowntimeOptimized().Name)
 	m := s.open(t)
 	s.until(t, m, "accept-findings", "confirm-downtime")
-	m.board.stop(people.String(), errors.New("it was altered"))
+	m.board.stop(people.String(), errors.New("there was no room"))
 	if err := m.Answer(t.Context(), "confirm-downtime", procedure.Yes); err != nil {
 		t.Fatal(err)
 	}
 	if outcome, err := m.Run(t.Context(), procedure.Stop); outcome != procedure.Waiting {
 		t.Errorf("%s, %v", outcome, err)
+	}
+}
+
+// That a table was stopped is not kept. The next process looks at each before it stops the application: a downtime that can not come to
+// its end must not begin.
+func TestTheApplicationIsNotStoppedForATableThatWasAltered(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	first := s.open(t)
+	s.until(t, first, "accept-findings", "confirm-downtime")
+	err := first.Answer(t.Context(), "confirm-downtime", procedure.Yes)
+	if err := errors.Join(err, first.Close(), first.state.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m := s.open(t)
+	source, err := m.source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source.Watcher = altered{source.Watcher}
+	outcome, err := m.Run(t.Context(), procedure.Stop)
+	if at, _ := m.engine.Position().At("stop-application"); outcome != procedure.Failure || err == nil || !strings.Contains(err.Error(), "step confirm-downtime: ") ||
+		!strings.Contains(err.Error(), "was altered during the move") || at.State != procedure.NotBegun {
+		t.Errorf("%s, %v; stop-application: %s", outcome, err, at.State)
 	}
 }

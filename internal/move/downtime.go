@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
 	"github.com/whimbrel/whimbrel/internal/failpoint"
@@ -50,6 +51,39 @@ func (m *Move) followed(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lastLook returns an error where an uptime table is found to be in no state to be drained, while the application still runs: what stopped
+// a table in an earlier process is not kept.
+func (m *Move) lastLook(ctx context.Context, answer string) error {
+	if answer != procedure.Yes {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	err := each(bounded, of(m.tables(), Uptime), m.writers(), func(ctx context.Context, t *table) error {
+		return m.patiently(func(ctx context.Context) error { return m.lookOnce(ctx, t) })(ctx)
+	})
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		m.log.Warn("the last look at the uptime tables was not finished: the drain looks at the others", "seconds", lookWithin.Seconds())
+		return nil
+	}
+	return err
+}
+
+// lookOnce sees that a table is followed to the end of its record, and that it is the table that was copied.
+func (m *Move) lookOnce(ctx context.Context, t *table) error {
+	running, err := m.following(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := running.Repaired(ctx); err != nil {
+		return err
+	}
+	return m.examine(ctx, t)
+}
+
+// lookWithin is how long the last look may take: an application may write faster than it is followed, and there may be very many tables.
+const lookWithin = 30 * time.Second
 
 // stopApplication runs the operator's stop command, unless it would be for nothing: a table may have been lost since the question was asked.
 func (m *Move) stopApplication(ctx context.Context) error {

@@ -124,7 +124,7 @@ func (m *Move) actions() procedure.Actions {
 		"replay":        {Do: m.replayUptime, Ready: m.replayReady},
 		"verify-uptime": {Do: m.patiently(m.verifyUptime), Undo: m.forgetProofs, Ready: m.verifyReady},
 
-		"confirm-downtime":  {Tell: m.tellDowntime},
+		"confirm-downtime":  {Tell: m.tellDowntime, Heed: m.lastLook},
 		"stop-application":  {Do: m.patiently(m.stopApplication), Undo: m.startSource},
 		"shut-source":       {Do: m.patiently(m.shutSource), Undo: m.reopenSource},
 		"drain":             {Do: m.patiently(m.drain)},

@@ -125,7 +125,7 @@ var downtimePhase = procedure.Phase{
 	Steps: []procedure.Step{
 		{
 			Name: "confirm-downtime", Turn: procedure.Offers,
-			Does: "The operator has seen the forecast and allowed the downtime.",
+			Does: "The operator has seen the forecast and allowed the downtime, and a last look has found every uptime table fit for it.",
 			Asks: "Begin the downtime?",
 		},
 		{

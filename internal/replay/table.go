@@ -84,14 +84,34 @@ func (t *Table) Drain(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("drain %s: %w", t.lane.From.Table.Name, err)
 		}
-		repairs, err := t.lane.To.Database.Lists.Count(ctx, driver.Repairs, t.lane.To.Table)
+		repairs, err := t.repairs(ctx) // after the record: an entry may displace rows, and nothing else does
 		if err != nil {
-			return fmt.Errorf("drain %s: %w", t.lane.From.Table.Name, err)
+			return err
 		}
 		if backlog.Entries == 0 && repairs == 0 {
 			return nil
 		}
 	}
+}
+
+// Repaired returns when everything recorded before the call is at the target and the repair list has been empty since.
+func (t *Table) Repaired(ctx context.Context) error {
+	for {
+		if err := t.CaughtUp(ctx); err != nil {
+			return err
+		}
+		if repairs, err := t.repairs(ctx); err != nil || repairs == 0 {
+			return err
+		}
+	}
+}
+
+func (t *Table) repairs(ctx context.Context) (int64, error) {
+	n, err := t.lane.To.Database.Lists.Count(ctx, driver.Repairs, t.lane.To.Table)
+	if err != nil {
+		return 0, fmt.Errorf("count the repair list of %s: %w", t.lane.From.Table.Name, err)
+	}
+	return n, nil
 }
 
 // round applies one batch; emptied says that the batch found no more than it took. While it waits for trouble to pass other tables have
