@@ -104,7 +104,7 @@ func TestARecordThatHoldsTheApplicationUpIsGivenUp(t *testing.T) {
 	}
 	m.must(0, "answer", "confirm-downtime", "yes")
 	const why = "event: sessions of the application could not write to it any more (the server can not load PL/pgSQL: "
-	if e := m.finish(p); e.code != 1 || !strings.Contains(e.said, "step stop-application: ") || !strings.Contains(e.said, why) {
+	if e := m.finish(p); e.code != 1 || !strings.Contains(e.said, "step confirm-downtime: ") || !strings.Contains(e.said, why) {
 		t.Errorf("it ended with %d, and it is not said why: %s", e.code, tail(e.out+e.said))
 	}
 	m.must(0, "reset", "--yes")

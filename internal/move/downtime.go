@@ -1,6 +1,7 @@
 package move
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,10 @@ func (m *Move) lastLook(ctx context.Context, answer string) error {
 		m.log.Warn("the last look at the uptime tables was not finished: the drain looks at the others", "seconds", lookWithin.Seconds())
 		return nil
 	}
-	return err
+	if err != nil { // where it is that a table was given up meanwhile, that is the reason
+		return cmp.Or(m.followed(ctx), err)
+	}
+	return nil
 }
 
 // lookOnce sees that a table is followed to the end of its record, and that it is the table that was copied.
