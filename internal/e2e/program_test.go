@@ -145,7 +145,7 @@ func (m *move) command(args ...string) *exec.Cmd {
 func (m *move) do(args ...string) ending { return m.finish(m.start("", args...)) }
 
 // patience is how long one process may take, whatever is done to it. One that takes longer hangs.
-const patience = 3 * time.Minute
+const patience = 4 * time.Minute
 
 // process is one process of the program that has been started.
 type process struct {

@@ -144,7 +144,16 @@ func (m *Move) takeOver(ctx context.Context) (int64, error) {
 	if m.sides.epoch > 0 {
 		return m.sides.epoch, nil
 	}
-	epoch, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) { return m.nextEpoch(ctx, target) })
+	const what = "take over the target"
+	defer m.waits.forget(what)
+	epoch, err := load.Patiently(ctx, target.Dialect, target.Dialect, func() (int64, error) {
+		epoch, err := m.nextEpoch(ctx, target)
+		if err != nil && load.Passing(target.Dialect, err) { // a process of ours that sleeps may hold it for as long as it does
+			m.waits.note(what, "not yet: "+err.Error())
+			m.log.Warn("the target could not be taken over yet", "error", err)
+		}
+		return epoch, err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("take over the target: %w", err)
 	}

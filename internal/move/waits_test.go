@@ -146,3 +146,30 @@ func TestWhoCameLaterIsNotNamed(t *testing.T) {
 		t.Errorf("%q, %v, not %q", got, err, want)
 	}
 }
+
+// A target that can not be taken over yet, because an earlier process sleeps with its lock perhaps, is told of at each attempt.
+func TestATargetThatIsHeldIsToldOf(t *testing.T) {
+	s := newShop(t, DowntimeOptimized().Name)
+	m := s.open(t)
+	h := &heard{more: make(chan struct{}, 1)}
+	m.log = slog.New(slog.NewTextHandler(h, nil))
+	tries := 0
+	var told map[string]string
+	s.target.Fault = func(op string) error {
+		if op != "before Ledger.TakeOver" {
+			return nil
+		}
+		if tries++; tries == 3 {
+			told = m.waits.notes()
+			return nil
+		}
+		return memory.Fail(driver.Transient, "held by process 7")
+	}
+	s.until(t, m, "accept-findings", "confirm-downtime")
+	if said := h.String(); strings.Count(said, "could not be taken over yet") != 2 || !strings.Contains(told["take over the target"], "held by process 7") {
+		t.Errorf("told %q and said %q", told, said)
+	}
+	if after := m.waits.notes(); after != nil {
+		t.Errorf("the status notes still %q", after)
+	}
+}
