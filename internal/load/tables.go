@@ -81,41 +81,48 @@ type pool struct {
 // next returns the piece to be carried now, false when there is none any more. A piece of a table that takes turns is returned with its turn,
 // for which nobody waits who has others to carry; and in the order of its table's, whoever is quicker.
 func (p *pool) next(ctx context.Context) (piece, bool) {
-	p.mu.Lock()
-	other, others := p.first(&p.queue)
-	if next, ok := p.first(&p.turns); ok && (!others || next.at < other.at) {
-		select {
-		case next.table.Alone <- struct{}{}:
-			p.turns = p.turns[1:]
-			p.mu.Unlock()
-			return next, true
-		default:
-		}
-	}
-	if others {
-		p.queue = p.queue[1:]
-		p.mu.Unlock()
-		return other, true
-	}
-	last, waits := p.first(&p.turns)
-	p.mu.Unlock()
-	if !waits {
-		return piece{}, false
+	next, turn := p.pick(false)
+	if turn == nil {
+		return next, next.table != nil
 	}
 	select {
-	case last.table.Alone <- struct{}{}:
+	case turn <- struct{}{}:
 	case <-ctx.Done():
 		return piece{}, false
 	}
+	if next, _ = p.pick(true); next.table == nil { // others have carried it
+		<-turn
+	}
+	return next, next.table != nil
+}
+
+// pick takes a piece, with its turn where the caller has none yet. Where all that is left waits for a turn that somebody has, it returns that.
+func (p *pool) pick(has bool) (next piece, turn chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next, ok := p.first(&p.turns)
-	if !ok { // others have carried it
-		<-last.table.Alone
-		return piece{}, false
+	other, others := p.first(&p.queue)
+	mine, mines := p.first(&p.turns)
+	switch {
+	case mines && (has || (!others || mine.at < other.at) && had(mine.table.Alone)):
+		p.turns = p.turns[1:]
+		return mine, nil
+	case others:
+		p.queue = p.queue[1:]
+		return other, nil
+	case mines:
+		return piece{}, mine.table.Alone
 	}
-	p.turns = p.turns[1:]
-	return next, true
+	return piece{}, nil
+}
+
+// had takes a turn, if nobody has it.
+func had(turn chan struct{}) bool {
+	select {
+	case turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // first returns the first piece of a queue whose table is not stopped, and takes those before it away.

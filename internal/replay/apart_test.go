@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/whimbrel/whimbrel/db/driver"
-	"github.com/whimbrel/whimbrel/db/memory"
 	"github.com/whimbrel/whimbrel/internal/replay"
 	"github.com/whimbrel/whimbrel/row"
 )
@@ -18,7 +17,7 @@ import (
 // on the repair list: the drain, in the downtime, would wait for ever for that list to be empty. It is told while the application runs, too.
 func TestADrainEndsWhereTheTargetTakesTwoRowsForOne(t *testing.T) {
 	for _, busy := range []bool{false, true} {
-		h, p := apart(t, "folded")
+		h, p := folding(t, "folded")
 		for _, x := range [][2]string{{"17", "miller"}, {"99", "smith"}, {"42", "Miller"}} {
 			h.note(x[0], x[1])
 		}
@@ -45,7 +44,7 @@ func TestADrainEndsWhereTheTargetTakesTwoRowsForOne(t *testing.T) {
 
 // Rows that are stale because nobody noted their changes displace each other in a long chain, each once: they come right, and nothing is in a clash.
 func TestRowsThatComeRightOneAfterAnotherAreNoClash(t *testing.T) {
-	h, p := apart(t, "")
+	h, p := quiet(t)
 	const rows = 400
 	for i := range rows {
 		h.note(strconv.Itoa(i), "name "+strconv.Itoa(i))
@@ -67,7 +66,7 @@ func TestRowsThatComeRightOneAfterAnotherAreNoClash(t *testing.T) {
 
 // A long list whose rows are so large that each is a batch of its own becomes shorter: nothing is in a clash.
 func TestALongRepairListIsNoClash(t *testing.T) {
-	h, p := apart(t, "")
+	h, p := quiet(t)
 	const rows = 300
 	keys := row.NewBatch(1)
 	for i := range rows {
@@ -77,22 +76,6 @@ func TestALongRepairListIsNoClash(t *testing.T) {
 	must(drained(t, p, rows))
 	must(p.to.Database.Lists.Put(t.Context(), driver.Repairs, p.to.Table, keys))
 	must(drained(t, p, 1))
-}
-
-// apart is a table whose replay can begin, with that collation of its unique column at the target.
-func apart(t *testing.T, collation string) (*history, *process) {
-	t.Helper()
-	h := newHistory(1, memory.Sound, memory.Sound)
-	h.source.Fault, h.target.Fault = nil, nil
-	must(h.source.Create(h.table))
-	p, err := h.process()
-	must(err)
-	must(h.install(t.Context(), p))
-	p.to.Table, p.to.Shape = people()
-	p.to.Table.Columns[1].Type.Collation = collation
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateTable(p.to.Table)))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(p.to.Table)))
-	return h, p
 }
 
 // note has the application insert a row.

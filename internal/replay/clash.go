@@ -26,8 +26,8 @@ type clash struct {
 
 // see is told of the keys that one batch has put right.
 func (c *clash) see(mended *row.Batch) {
-	switch n := mended.Len(); {
-	case n == 0:
+	switch {
+	case mended.Len() == 0:
 	case c.key != nil && c.in(mended):
 		c.came, c.gone = c.came+1, 0
 	case c.key != nil && c.gone < seldom:

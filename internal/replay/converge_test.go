@@ -163,14 +163,22 @@ func (h *history) still(do func()) {
 // fails but what the test wants.
 func quiet(t *testing.T) (*history, *process) {
 	t.Helper()
+	return folding(t, "")
+}
+
+// folding is one whose unique column has that collation at the target.
+func folding(t *testing.T, collation string) (*history, *process) {
+	t.Helper()
 	h := newHistory(1, memory.Sound, memory.Sound)
 	h.source.Fault, h.target.Fault = nil, nil
 	must(h.source.Create(h.table))
 	p, err := h.process()
 	must(err)
 	must(h.install(t.Context(), p))
-	must(h.create(t.Context(), p))
-	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(h.table)))
+	p.to.Table, p.to.Shape = people()
+	p.to.Table.Columns[1].Type.Collation = collation
+	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateTable(p.to.Table)))
+	must(execute(t.Context(), p.to.Database, p.to.Database.Dialect.CreateKeys(p.to.Table)))
 	return h, p
 }
 

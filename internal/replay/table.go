@@ -39,8 +39,9 @@ func NewTable(lane *Lane, limit chan struct{}) *Table {
 // Batch is the last batch that is known to have been applied.
 func (t *Table) Batch() int64 { return t.lane.Batch() }
 
-// Run replays until the context ends, and then returns its cause. Errors that pass are waited out; any other stops the
-// table and is returned; so do rows that displace each other for ever. When the record is empty it looks again after a while, later and later up to half a second.
+// Run replays until the context ends, and then returns its cause. Errors that pass are waited out; any other stops the table and is
+// returned; so do rows that displace each other for ever. When the record is empty it looks again after a while, later and later up to
+// half a second.
 func (t *Table) Run(ctx context.Context) error {
 	idle := 10 * time.Millisecond
 	for {
